@@ -1,0 +1,92 @@
+"""Neutral weight records: one tensor of a checkpoint, in the number format its file holds.
+
+What the three kinds compute is written here and nowhere else; who packs them so is left to
+`awq` and `gguf_blocks`, and which kernel multiplies by them to the engine. N and K are a linear
+layer's outputs and inputs, G the number of neighbouring inputs that share a scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A tensor as it is, perhaps a view into a memory-mapped file: not to be written to."""
+
+    tensor: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.tensor.shape)
+
+    def take_rows(self, order: Tensor) -> Dense:
+        """The record whose row i is this one's row `order[i]`."""
+        return Dense(self.tensor[order])
+
+    def dense(self, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
+        """The tensor on `device`, cast to `dtype` unless it holds integers or booleans."""
+        moved = self.tensor.to(device)
+        return moved.to(dtype) if moved.is_floating_point() else moved
+
+
+@dataclass(frozen=True)
+class Int4:
+    """w = (q - 8) * scale + zero, the form of torch's int4 kernels, computed in float32.
+
+    `q` is uint8 [N, K] with values 0..15; `scale` and `zero` are float32 [N, K/G]. AWQ's
+    (q - z) * s, Q4_0's (q - 8) * d and Q4_1's q * d + m are rewritten to it: their numbers are
+    4-bit and float16, so float32 holds the products and the sum without rounding.
+    """
+
+    q: Tensor
+    scale: Tensor
+    zero: Tensor
+    group_size: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.q.shape)
+
+    def take_rows(self, order: Tensor) -> Int4:
+        """The record whose row i is this one's row `order[i]`."""
+        return Int4(self.q[order], self.scale[order], self.zero[order], self.group_size)
+
+    def dense(self, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
+        """The weight [N, K]: moved while it is small, dequantized in float32, then cast."""
+        groups = _by_group(self.q.to(device), self.group_size)
+        scale, zero = (part.to(device).unsqueeze(-1) for part in (self.scale, self.zero))
+        return groups.sub_(8).mul_(scale).add_(zero).flatten(-2).to(dtype)
+
+
+@dataclass(frozen=True)
+class Int8:
+    """w = q * scale in float32; `q` is int8 [N, K], `scale` float32 [N, K/G]."""
+
+    q: Tensor
+    scale: Tensor
+    group_size: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.q.shape)
+
+    def take_rows(self, order: Tensor) -> Int8:
+        """The record whose row i is this one's row `order[i]`."""
+        return Int8(self.q[order], self.scale[order], self.group_size)
+
+    def dense(self, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
+        """The weight [N, K]: moved while it is small, dequantized in float32, then cast."""
+        groups = _by_group(self.q.to(device), self.group_size)
+        return groups.mul_(self.scale.to(device).unsqueeze(-1)).flatten(-2).to(dtype)
+
+
+def _by_group(q: Tensor, group_size: int) -> Tensor:
+    """[N, K] integers → float32 [N, K/G, G], new memory."""
+    return q.view(*q.shape[:-1], -1, group_size).float()
+
+
+Weight = Dense | Int4 | Int8

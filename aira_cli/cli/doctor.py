@@ -1,0 +1,99 @@
+"""`aira doctor`: versions, devices, caches, who answers, and what will run where."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterator
+
+import typer
+
+import aira_cli
+from aira_cli.cli.boundary import Runtime
+from aira_cli.cli.opening import REACH_SECONDS, wanted_model
+from aira_cli.profiles.store import DEFAULT_MODEL, EMBEDDED_MODEL, ProfileStore, broken_profiles
+from aira_cli.sources.resolve import cached_size, find_cached, reachable
+from aira_cli.ui.tables import print_facts, size
+
+_PACKAGES = ("torch", "transformers", "tokenizers", "huggingface-hub", "safetensors", "gguf")
+
+Fact = tuple[str, str]
+
+
+def doctor(context: typer.Context) -> None:
+    runtime: Runtime = context.obj
+    store = ProfileStore(runtime.environment.config_dir)
+    facts = [*_versions(), *_devices(runtime), *_folders(runtime, store), *_network(runtime, store)]
+    print_facts(runtime.environment.stdout, [*facts, *_choice(runtime, store)])
+
+
+def _versions() -> Iterator[Fact]:
+    yield "aira", aira_cli.__version__
+    yield "python", f"{platform.python_version()} ({platform.platform(terse=True)})"
+    for name in _PACKAGES:
+        yield name, importlib.metadata.version(name)
+
+
+def _devices(runtime: Runtime) -> Iterator[Fact]:
+    import torch
+
+    from aira_cli.engine.local.device import available_devices, pick_dtype
+
+    for name in available_devices():
+        device = torch.device(name)
+        dtype = str(pick_dtype(None, device)).removeprefix("torch.")
+        yield runtime.t("doctor.device"), f"{name}: {_device_name(device)}, {dtype}"
+
+
+def _device_name(device: object) -> str:
+    import torch
+
+    if str(device) == "cuda":
+        memory = torch.cuda.get_device_properties(0).total_memory
+        return f"{torch.cuda.get_device_name(0)}, {size(memory)}"
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} × CPU"
+
+
+def _folders(runtime: Runtime, store: ProfileStore) -> Iterator[Fact]:
+    environment, t = runtime.environment, runtime.t
+    yield t("doctor.profiles"), str(store.user_folder)
+    yield t("doctor.cache"), str(environment.cache_dir)
+    from aira_cli.sources.hub_cache import cache_root
+
+    yield t("doctor.hub_cache"), str(cache_root())
+    broken = dict(broken_profiles(store))
+    for name, error in broken.items():
+        yield name, t(f"error.{error.key}", **error.fields)
+    for name in store.names():
+        if name in broken:
+            continue
+        source = store.load(name).source
+        if find_cached(source, cache_dir=environment.cache_dir) is not None:
+            yield (
+                t("doctor.cached"),
+                f"{name}: {size(cached_size(source, cache_dir=environment.cache_dir))}",
+            )
+
+
+def _network(runtime: Runtime, store: ProfileStore) -> Iterator[Fact]:
+    for key, name in (("doctor.hub", DEFAULT_MODEL), ("doctor.index", EMBEDDED_MODEL)):
+        reason = reachable(store.load(name).source, timeout=REACH_SECONDS)
+        answer = "doctor.answers" if reason is None else "doctor.silent"
+        yield runtime.t(key), runtime.t(answer, reason=reason)
+
+
+def _choice(runtime: Runtime, store: ProfileStore) -> Iterator[Fact]:
+    """Which model a bare `aira ask` would run, and where."""
+    from aira_cli.engine.local.device import pick_device
+
+    wanted = wanted_model(runtime, None, store)
+    if wanted is not None:
+        name, why = wanted, runtime.t("doctor.chosen")
+    else:
+        source = store.load(DEFAULT_MODEL).source
+        here = find_cached(source, cache_dir=runtime.environment.cache_dir) is not None
+        usable = here or reachable(source, timeout=REACH_SECONDS) is None
+        name = DEFAULT_MODEL if usable else EMBEDDED_MODEL
+        why = runtime.t("doctor.default" if usable else "doctor.embedded", default=DEFAULT_MODEL)
+    yield runtime.t("doctor.runs"), f"{name} → {pick_device(None).type} ({why})"

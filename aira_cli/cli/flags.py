@@ -1,0 +1,97 @@
+"""The flags that several commands share, and the sampling settings they add up to."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from aira_cli.errors import UsageError
+from aira_cli.profiles.schema import Profile, SamplingFields
+from aira_cli.types import Sampling
+
+Model = Annotated[str | None, typer.Option("--model", "-m", help="help.model", metavar="NAME")]
+Samples = Annotated[int | None, typer.Option("--samples", "-n", help="help.samples")]
+Temperature = Annotated[float | None, typer.Option("--temperature", "-t", help="help.temperature")]
+TopK = Annotated[int | None, typer.Option("--top-k", help="help.top_k")]
+TopP = Annotated[float | None, typer.Option("--top-p", help="help.top_p")]
+RepetitionPenalty = Annotated[
+    float | None, typer.Option("--repetition-penalty", help="help.repetition_penalty")
+]
+MaxNewTokens = Annotated[int | None, typer.Option("--max-new-tokens", help="help.max_new_tokens")]
+Stop = Annotated[list[str] | None, typer.Option("--stop", help="help.stop", metavar="TEXT")]
+Seed = Annotated[int | None, typer.Option("--seed", help="help.seed")]
+Greedy = Annotated[bool, typer.Option("--greedy", help="help.greedy")]
+Raw = Annotated[bool, typer.Option("--raw", help="help.raw")]
+Device = Annotated[str | None, typer.Option("--device", help="help.device", metavar="NAME")]
+Dtype = Annotated[str | None, typer.Option("--dtype", help="help.dtype", metavar="NAME")]
+Offline = Annotated[bool, typer.Option("--offline", help="help.offline")]
+Stats = Annotated[bool, typer.Option("--stats", help="help.stats")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="help.quiet")]
+Lang = Annotated[str | None, typer.Option("--lang", help="help.lang", metavar="pt|en")]
+
+
+@dataclass(frozen=True)
+class ModelFlags:
+    """Which model, and where it runs."""
+
+    model: str | None
+    device: str | None
+    dtype: str | None
+    offline: bool
+    quiet: bool
+
+
+def given(**flags: Any) -> dict[str, Any]:
+    """The sampling flags that were given, checked on their own before a model is opened.
+
+    Raises UsageError naming the flag, its value and what is allowed.
+    """
+    greedy, temperature = flags.pop("greedy"), flags.get("temperature")
+    if greedy and temperature:
+        raise UsageError("greedy_with_temperature", value=temperature)
+    settings = {name: value for name, value in flags.items() if value is not None}
+    if greedy:
+        settings["temperature"] = 0.0
+    checked(settings)
+    return settings
+
+
+def sampling(profile: Profile, settings: Mapping[str, Any]) -> Sampling:
+    """The profile's settings under the given ones. Greedy answers are all equal: one is drawn."""
+    merged = checked(profile.sampling.model_dump() | settings).value()
+    return replace(merged, samples=1) if merged.greedy else merged
+
+
+def checked_seed(seed: int | None) -> int:
+    """The seed that was given, or a fresh one."""
+    if seed is None:
+        return secrets.randbelow(2**31)
+    if not 0 <= seed < 2**63:
+        raise UsageError("flag_out_of_range", flag="--seed", value=seed, allowed="≥ 0, < 2⁶³")
+    return seed
+
+
+def checked(settings: Mapping[str, Any]) -> SamplingFields:
+    """`settings` as validated sampling fields; UsageError names the first flag out of range."""
+    try:
+        return SamplingFields.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        raise UsageError(
+            "flag_out_of_range",
+            flag="--" + name.replace("_", "-"), value=first["input"], allowed=_allowed(name),
+        ) from error  # fmt: skip
+
+
+def _allowed(name: str) -> str:
+    """A field's range as it is declared: "> 0, ≤ 1"."""
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    limits = SamplingFields.model_fields[name].metadata
+    found = [f"{signs[s]} {getattr(m, s)}" for m in limits for s in signs if hasattr(m, s)]
+    return ", ".join(found) or "…"

@@ -1,0 +1,48 @@
+"""Typer's complaints about a command line, in the user's language."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from typer.exceptions import TyperException
+
+from aira_cli.i18n import Translate
+
+_QUOTED = re.compile(r"'([^']*)'")
+
+
+def usage_message(error: TyperException, t: Translate) -> str:
+    """One sentence for `error`. Typer has no public names for its kinds, so they go by name."""
+    details: Any = error
+    match type(error).__name__:
+        case "NoSuchOption":
+            nearest = ", ".join(sorted(details.possibilities or ()))
+            key = "error.no_such_option_near" if nearest else "error.no_such_option"
+            return t(key, option=details.option_name, nearest=nearest)
+        case "MissingParameter":
+            return t("error.missing_parameter", name=_hint(details))
+        case "BadParameter":
+            value = _QUOTED.search(error.message)
+            return t("error.bad_parameter", name=_hint(details), value=value[1] if value else "")
+        case "BadOptionUsage":
+            return t("error.option_needs_value", option=details.option_name)
+        case _:
+            return _other(error, t)
+
+
+def _other(error: TyperException, t: Translate) -> str:
+    quoted = _QUOTED.search(error.message)
+    if error.message.startswith("No such command"):
+        return t("error.no_such_command", name=quoted[1] if quoted else "")
+    if error.message.startswith("Missing command"):
+        return t("error.missing_command")
+    if error.message.startswith("Got unexpected extra"):
+        extra = error.message.partition("(")[2].rstrip(")")
+        return t("error.extra_argument", extra=extra)
+    return error.message
+
+
+def _hint(error: Any) -> str:
+    options = [name for name in getattr(error.param, "opts", []) if name.startswith("--")]
+    return options[0] if options else str(getattr(error.param, "human_readable_name", "?")).upper()

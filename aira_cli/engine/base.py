@@ -1,0 +1,24 @@
+"""The Engine protocol: what a session may ask of whatever answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from aira_cli.types import Chunk, Request
+
+
+class Engine(Protocol):
+    """Answers requests, one at a time."""
+
+    def stream(self, request: Request) -> Iterator[Chunk]:
+        """Chunks of all rows as they are generated. Closing the iterator stops the work.
+
+        Each row ends with a chunk that has a `finish_reason`; the last chunk has `stats`.
+        Raises ContextError, before the first chunk, for a prompt that does not fit.
+        """
+        ...
+
+    def close(self) -> None:
+        """Gives memory and connections back; the engine answers nothing after that."""
+        ...

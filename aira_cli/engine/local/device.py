@@ -1,0 +1,71 @@
+"""Which device and number type a model runs in, and what a lack of memory is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from aira_cli.errors import AiraError, UsageError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def pick_device(asked: str | None) -> torch.device:
+    """The device asked for ("cpu", "cuda", "cuda:1", "mps"), else CUDA, else MPS, else the CPU."""
+    if asked is None:
+        return torch.device(available_devices()[0])
+    try:
+        device = torch.device(asked)
+    except RuntimeError as error:
+        raise UsageError("device_unknown", device=asked) from error
+    if not _is_there(device):
+        raise UsageError("device_missing", device=asked, known=", ".join(available_devices()))
+    return device
+
+
+def available_devices() -> list[str]:
+    """Device types that are there, best first."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [name for name, available in there.items() if available] + ["cpu"]
+
+
+def _is_there(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    return device.type in available_devices() and not device.index
+
+
+def pick_dtype(asked: str | None, device: torch.device) -> torch.dtype:
+    """The type asked for, else the one that is fast on `device`.
+
+    A CPU without bfloat16 instructions computes in bfloat16 slower than in float32.
+    """
+    if asked is not None:
+        if asked not in DTYPES:
+            raise UsageError("dtype_unknown", dtype=asked, known=", ".join(DTYPES))
+        return DTYPES[asked]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device.type == "mps":
+        return torch.float16
+    return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies matrices in bfloat16 itself (AVX-512 BF16 or AMX)."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+@contextmanager
+def memory_errors(device: torch.device) -> Iterator[None]:
+    """Turns torch's out-of-memory errors, on any device, into one of ours."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise AiraError("out_of_memory", device=device) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error) and "out of memory" not in str(error):
+            raise
+        raise AiraError("out_of_memory", device=device) from error

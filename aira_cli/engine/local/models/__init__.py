@@ -1,0 +1,1 @@
+"""The models behind one step interface (`step.py`), one file an architecture."""

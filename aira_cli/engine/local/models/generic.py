@@ -1,0 +1,181 @@
+"""Any transformers causal language model behind the step interface.
+
+The model class comes from transformers' own registry, never from a checkpoint's code. Weights
+arrive as neutral records and are dequantized into it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+from aira_cli.checkpoints.open import Checkpoint
+from aira_cli.errors import CheckpointError
+from aira_cli.printable import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aira_cli.engine.local.models.step import Cache
+
+
+class KeyValueCache:
+    """transformers' DynamicCache, of which rows and positions can be taken away."""
+
+    def __init__(self, config: Any, device: torch.device) -> None:
+        self.past = DynamicCache(config=config)
+        self._device = device
+        self._length = 0
+
+    @property
+    def length(self) -> int:
+        return self._length
+
+    def grow(self, tokens: int) -> None:
+        self._length += tokens
+
+    def widen(self, n: int) -> None:
+        self.keep([0] * n)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        self.past.reorder_cache(torch.tensor(rows, device=self._device))
+
+    def rewind(self, length: int) -> bool:
+        # Windowed and recurrent layers have forgotten what a rewind would bring back.
+        if any(type(layer) is not DynamicLayer for layer in self.past.layers):
+            return False
+        if length < self._length:
+            self.past.crop(length - self._length)
+            self._length = length
+        return True
+
+
+class IdsCache:
+    """For models without keys and values to keep: the ids themselves, run again at each step."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.ids = torch.empty((1, 0), dtype=torch.long, device=device)
+
+    @property
+    def length(self) -> int:
+        return self.ids.shape[1]
+
+    def widen(self, n: int) -> None:
+        self.ids = self.ids.expand(n, -1)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        self.ids = self.ids[list(rows)]
+
+    def rewind(self, length: int) -> bool:
+        self.ids = self.ids[:, :length]
+        return True
+
+
+class GenericModel:
+    """A transformers causal language model as a StepModel."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model.eval()
+        parameters = inspect.signature(model.forward).parameters
+        self._keeps_past = "past_key_values" in parameters
+        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self._model.device
+        return device
+
+    def new_cache(self) -> Cache:
+        if self._keeps_past:
+            return KeyValueCache(self._model.config, self.device)
+        return IdsCache(self.device)
+
+    def prefill(self, ids: Tensor, cache: Cache) -> Tensor:
+        return self._forward(ids, cache)
+
+    def step(self, ids: Tensor, cache: Cache) -> Tensor:
+        return self._forward(ids, cache)
+
+    def _forward(self, ids: Tensor, cache: Cache) -> Tensor:
+        """ids [n, T] behind the cache → logits [n, V] of the last position."""
+        if isinstance(cache, KeyValueCache):
+            out = self._model(ids, past_key_values=cache.past, use_cache=True, **self._last_only)
+            cache.grow(ids.shape[1])
+        else:
+            assert isinstance(cache, IdsCache)
+            cache.ids = torch.cat((cache.ids, ids), dim=1)
+            out = self._model(cache.ids, use_cache=False, **self._last_only)
+        logits: Tensor = out.logits[:, -1]
+        return logits
+
+
+def load_generic(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> GenericModel:
+    """The checkpoint's architecture from transformers, filled with its dequantized weights.
+
+    Raises CheckpointError for an architecture that transformers does not have, and for tensors
+    that do not fit the configuration.
+    """
+    config = _transformers_config(checkpoint)
+    model_class = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    state = {name: weight.dense(dtype) for name, weight in checkpoint.weights()}
+    with _quiet():
+        try:
+            model, loading = model_class.from_pretrained(
+                None, config=config, state_dict=state, dtype=dtype, output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )  # fmt: skip
+        except RuntimeError as error:  # what transformers raises for weights it cannot place
+            raise CheckpointError(
+                "weights_do_not_load", path=checkpoint.path, reason=one_line(str(error))
+            ) from error
+    _check_fit(checkpoint, loading)
+    return GenericModel(model.to(device))
+
+
+def _transformers_config(checkpoint: Checkpoint) -> Any:
+    """The configuration as transformers' own class; quantization is ours, so it is left out."""
+    fields = {k: v for k, v in checkpoint.config.items() if k not in ("quantization_config",)}
+    model_type = fields.pop("model_type", None)
+    known = {c.model_type: c for c in MODEL_FOR_CAUSAL_LM_MAPPING if hasattr(c, "model_type")}
+    if model_type not in known:
+        raise CheckpointError(
+            "architecture_unknown", path=checkpoint.path, name=one_line(str(model_type))
+        )
+    try:
+        return known[model_type].from_dict(fields)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise CheckpointError(
+            "config_invalid", path=checkpoint.path, reason=one_line(str(error))
+        ) from error
+
+
+def _check_fit(checkpoint: Checkpoint, loading: dict[str, Any]) -> None:
+    for name, found, expected in sorted(loading["mismatched_keys"]):
+        raise CheckpointError(
+            "tensor_shape_mismatch",
+            path=checkpoint.path, name=name, expected=tuple(expected), found=tuple(found),
+        )  # fmt: skip
+    for name in sorted(loading["missing_keys"]):
+        raise CheckpointError("tensor_missing", path=checkpoint.path, name=name)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """transformers' bars and loading reports stay off the person's terminal."""
+    log = transformers.utils.logging
+    level = log.get_verbosity()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)

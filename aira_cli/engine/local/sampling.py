@@ -1,0 +1,85 @@
+"""Sampling as pure functions on float32 scores, in the order and sense of transformers.
+
+ids    [n, T]  prompt and answer so far, one row a sample
+scores [n, V]  float32; -inf is "cannot be drawn"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from aira_cli.types import Sampling
+
+_NEVER = float("-inf")
+
+
+def repetition_penalty(ids: Tensor, scores: Tensor, penalty: float) -> Tensor:
+    """Divides the positive and multiplies the negative scores of ids seen (Keskar et al. 2019).
+
+    An id counts once, however often it occurs in the prompt or the answer.
+    """
+    seen = scores.gather(1, ids)
+    seen = torch.where(seen < 0, seen * penalty, seen / penalty)
+    return scores.scatter(1, ids, seen)
+
+
+def top_k(scores: Tensor, k: int) -> Tensor:
+    """Keeps the `k` best scores of a row; what ties with the k-th stays, too."""
+    worst = scores.topk(min(k, scores.shape[-1])).values[:, -1:]
+    return scores.masked_fill(scores < worst, _NEVER)
+
+
+def top_p(scores: Tensor, p: float) -> Tensor:
+    """Keeps the smallest set of best tokens whose probability reaches `p` (Holtzman et al. 2020).
+
+    At least one token stays.
+    """
+    ordered, order = scores.sort(descending=False)
+    outside = ordered.softmax(-1).cumsum(-1) <= 1 - p
+    outside[:, -1] = False
+    return scores.masked_fill(outside.scatter(1, order, outside), _NEVER)
+
+
+def warped(ids: Tensor, logits: Tensor, sampling: Sampling) -> Tensor:
+    """`logits` [n, V] of any type as the scores [n, V] from which the next tokens are drawn."""
+    scores = logits.float()
+    if sampling.repetition_penalty != 1:
+        scores = repetition_penalty(ids, scores, sampling.repetition_penalty)
+    if sampling.greedy:
+        return scores
+    scores = scores / sampling.temperature
+    if 0 < sampling.top_k < scores.shape[-1]:
+        scores = top_k(scores, sampling.top_k)
+    if sampling.top_p < 1:
+        scores = top_p(scores, sampling.top_p)
+    return scores
+
+
+def generators(seed: int, rows: int) -> list[torch.Generator]:
+    """One generator a row, seeded with `seed` + row, so that a sample can be drawn again alone.
+
+    They live on the CPU whatever the device: a seed means the same everywhere.
+    """
+    return [torch.Generator().manual_seed((seed + row) % 2**63) for row in range(rows)]
+
+
+def draw(scores: Tensor, rows: Sequence[torch.Generator]) -> Tensor:
+    """One token id [n] for each row of `scores` [n, V], by inverting the cumulative sum."""
+    probabilities = scores.double().softmax(-1)
+    cumulative = probabilities.cumsum(-1)
+    uniform = torch.cat([torch.rand(1, generator=row, dtype=torch.float64) for row in rows])
+    # Scaling by the last sum keeps the drawn point inside it, however the sum was rounded.
+    point = uniform.to(scores.device)[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, point, right=True).squeeze(1).clamp_(max=_last(scores))
+
+
+def _last(scores: Tensor) -> int:
+    return scores.shape[-1] - 1
+
+
+def choose(scores: Tensor, sampling: Sampling, rows: Sequence[torch.Generator]) -> Tensor:
+    """The next token ids [n]: the best ones if greedy, else drawn."""
+    return scores.argmax(-1) if sampling.greedy else draw(scores, rows)

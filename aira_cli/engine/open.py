@@ -1,0 +1,166 @@
+"""From a profile to something that answers: its source resolved, its files opened, its gaps filled.
+
+What a profile leaves open (prompt format, context length, sampling) is read from the
+checkpoint's own files. torch is imported only where weights are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from aira_cli.checkpoints.open import open_checkpoint
+from aira_cli.checkpoints.safetensors_folder import read_json
+from aira_cli.engine.local.prompter import Prompter
+from aira_cli.profiles.schema import Profile, SamplingFields
+from aira_cli.prompts.formats import stop_ids
+from aira_cli.prompts.tokenizer import Tokenizer, load_tokenizer, tokenizer_from_gguf
+from aira_cli.sources.progress import Progress
+from aira_cli.sources.resolve import resolve
+from aira_cli.types import Source
+
+if TYPE_CHECKING:
+    from aira_cli.engine.local.engine import LocalEngine
+
+# The names under which configurations give the context length; ALiBi models give none.
+_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "seq_length", "n_ctx")
+_CONTEXT_UNKNOWN = 2048
+
+# A folder with one of these can be given a tokenizer.
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where fetched files are kept, whether a network may be used, and who hears of progress."""
+
+    cache_dir: Path
+    offline: bool
+    progress: Progress
+
+    def resolve(self, source: Source, *, weights: bool) -> Path:
+        return resolve(
+            source,
+            cache_dir=self.cache_dir, offline=self.offline,
+            progress=self.progress, weights=weights,
+        )  # fmt: skip
+
+
+def fetch_all(profile: Profile, place: Place) -> Path:
+    """Everything that running `profile` needs, on this machine; where the checkpoint is."""
+    path = place.resolve(profile.source, weights=True)
+    if profile.tokenizer is not None and path.is_dir() and not _has_tokenizer(path):
+        place.resolve(profile.tokenizer, weights=False)
+    return path
+
+
+def open_prompter(profile: Profile, place: Place) -> tuple[Profile, Prompter]:
+    """The completed profile and what makes its prompts; no weights are fetched or loaded."""
+    path = place.resolve(profile.source, weights=False)
+    if path.is_dir() and (path / "config.json").exists():
+        generation = path / "generation_config.json"
+        config = read_json(path / "config.json")
+        facts = read_json(generation) if generation.exists() else {}
+        return _prompter(profile, config, facts, _folder_tokenizer(profile, path, place))
+    checkpoint = open_checkpoint(path)
+    tokenizer = _tokenizer(profile, path, checkpoint.tokenizer_fields, place)
+    return _prompter(profile, checkpoint.config, checkpoint.generation, tokenizer)
+
+
+def open_model(
+    profile: Profile, place: Place, device: str | None, dtype: str | None
+) -> tuple[Profile, LocalEngine]:
+    """The completed profile and an engine with its weights on `device`, in `dtype`.
+
+    Raises UsageError for a device or type that is not there, ModelUnavailable where the files
+    cannot be had, CheckpointError where they cannot be used.
+    """
+    path = place.resolve(profile.source, weights=True)
+    checkpoint = open_checkpoint(path)
+    tokenizer = _tokenizer(profile, path, checkpoint.tokenizer_fields, place)
+    completed, prompter = _prompter(profile, checkpoint.config, checkpoint.generation, tokenizer)
+
+    from aira_cli.engine.local.device import memory_errors, pick_device, pick_dtype
+    from aira_cli.engine.local.engine import LocalEngine
+
+    torch_device = pick_device(device)
+    torch_dtype = pick_dtype(dtype, torch_device)
+    from aira_cli.engine.local.models.generic import load_generic
+
+    with memory_errors(torch_device):
+        model = load_generic(checkpoint, torch_device, torch_dtype)
+    return completed, LocalEngine(model, prompter)
+
+
+def _tokenizer(
+    profile: Profile, path: Path, fields: Mapping[str, Any] | None, place: Place
+) -> Tokenizer:
+    if fields is not None:
+        return tokenizer_from_gguf(fields, str(path))
+    return _folder_tokenizer(profile, path, place)
+
+
+def _folder_tokenizer(profile: Profile, folder: Path, place: Place) -> Tokenizer:
+    """The checkpoint's own tokenizer; the profile's second source only if it has none."""
+    if profile.tokenizer is None or _has_tokenizer(folder):
+        return load_tokenizer(folder)
+    return load_tokenizer(place.resolve(profile.tokenizer, weights=False))
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _TOKENIZER_FILES)
+
+
+def _prompter(
+    profile: Profile,
+    config: Mapping[str, Any],
+    generation: Mapping[str, Any],
+    tokenizer: Tokenizer,
+) -> tuple[Profile, Prompter]:
+    completed = complete(
+        profile, config, generation, has_template=tokenizer.chat_template is not None
+    )
+    assert completed.context_length is not None
+    ends = stop_ids(completed.prompt_format, tokenizer) | _ids(generation) | _ids(config)
+    prompter = Prompter(tokenizer, completed.prompt_format, ends, completed.context_length)
+    return completed, prompter
+
+
+def complete(
+    profile: Profile,
+    config: Mapping[str, Any],
+    generation: Mapping[str, Any],
+    *,
+    has_template: bool,
+) -> Profile:
+    """`profile` with its gaps filled from a checkpoint's configuration; what it says stays."""
+    filled: dict[str, Any] = {}
+    if profile.prompt_format == "auto":
+        filled["prompt_format"] = "template" if has_template else "raw"
+    if profile.context_length is None:
+        found = (config.get(key) for key in _CONTEXT_KEYS)
+        filled["context_length"] = next((n for n in found if isinstance(n, int)), _CONTEXT_UNKNOWN)
+    filled["sampling"] = _sampling(profile, generation)
+    return profile.model_copy(update=filled)
+
+
+def _sampling(profile: Profile, generation: Mapping[str, Any]) -> SamplingFields:
+    """The profile's settings; those it leaves out as the checkpoint's authors recommend them."""
+    names = ("temperature", "top_k", "top_p", "repetition_penalty")
+    advised = {name: generation[name] for name in names if generation.get(name) is not None}
+    declared = profile.sampling.model_dump(exclude_unset=True)
+    try:
+        return SamplingFields.model_validate(advised | declared)
+    except ValidationError:  # the advice is out of range: a profile of ours never is
+        return profile.sampling
+
+
+def _ids(config: Mapping[str, Any]) -> frozenset[int]:
+    """eos_token_id, which is one id or several."""
+    found = config.get("eos_token_id")
+    ids = found if isinstance(found, list) else [found]
+    return frozenset(i for i in ids if isinstance(i, int))

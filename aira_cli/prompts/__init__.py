@@ -1,0 +1,1 @@
+"""From messages to token ids: formats make control tokens, text never can."""

@@ -1,0 +1,1 @@
+"""Where a model comes from: a hub, a local folder, a file inside a wheel. All end as a path."""

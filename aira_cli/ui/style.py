@@ -1,0 +1,69 @@
+"""Words and marks of the layout: 👤 for the question, a numbered 🤖 for each answer."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from aira_cli.i18n import Translate
+from aira_cli.printable import one_line
+from aira_cli.session import Answer, Turn
+
+
+def console_for(stream: TextIO) -> Console:
+    """A Rich console that parses nothing: answers are data, never markup."""
+    return Console(file=stream, markup=False, highlight=False, emoji=False, legacy_windows=False)
+
+
+class Labels:
+    """The layout's words in one language; ASCII marks where the stream cannot hold emoji."""
+
+    def __init__(self, t: Translate, stream: TextIO) -> None:
+        self._t = t
+        emoji = _holds_emoji(stream)
+        self._person, self._robot = ("👤", "🤖") if emoji else (">", "*")
+
+    def question(self, text: str) -> str:
+        return self._t("layout.question", mark=self._person, text=one_line(text))
+
+    def answer(self, row: int) -> str:
+        return self._t("layout.answer", mark=self._robot, number=row + 1)
+
+    def ending(self, answer: Answer) -> str:
+        """Why an answer ended, in brackets, where that is not simply its end."""
+        if answer.finish_reason in ("length", "interrupted"):
+            return self._t(f"layout.{answer.finish_reason}", tokens=answer.tokens)
+        return ""
+
+    def answer_text(self, answer: Answer) -> Text:
+        """Label, answer and ending as styled text."""
+        text = Text(self.answer(answer.row), style="bold cyan")
+        text.append(" " + answer.text.strip(), style="default not bold")
+        ending = self.ending(answer)
+        return text.append(f" {ending}", style="dim not bold default") if ending else text
+
+
+def stats_line(t: Translate, model: str, turn: Turn) -> str:
+    """One line on what a turn cost."""
+    stats = turn.stats
+    if stats is None:
+        return t("stats.none", name=model)
+    tokens = sum(stats.tokens)
+    return t(
+        "stats.line",
+        name=model, prompt=stats.prompt_tokens, cached=stats.cached_tokens,
+        prefill=f"{stats.prefill_seconds:.2f}", tokens=tokens,
+        seconds=f"{stats.decode_seconds:.2f}",
+        speed=f"{tokens / stats.decode_seconds:.1f}" if stats.decode_seconds else "–",
+        seed=turn.request.seed,
+    )  # fmt: skip
+
+
+def _holds_emoji(stream: TextIO) -> bool:
+    try:
+        "👤🤖".encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

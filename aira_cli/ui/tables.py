@@ -1,0 +1,43 @@
+"""Tables for `aira models` and `aira doctor`: Rich in a terminal, plain columns in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from aira_cli.environment import is_terminal
+from aira_cli.printable import one_line
+from aira_cli.ui.style import console_for
+
+
+def print_table(stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """`rows` under `heads`. A pipe gets tab-separated lines, so that cut and awk can read them."""
+    if not is_terminal(stream):
+        for row in (heads, *rows):
+            stream.write("\t".join(one_line(cell) for cell in row) + "\n")
+        stream.flush()
+        return
+    table = Table(*heads, box=SIMPLE_HEAD, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(one_line(cell)) for cell in row))
+    console_for(stream).print(table)
+
+
+def print_facts(stream: TextIO, facts: Sequence[tuple[str, str]]) -> None:
+    """Names and values, a line each."""
+    width = max((len(name) for name, _ in facts), default=0)
+    for name, value in facts:
+        stream.write(f"{name:{width}}  {one_line(value, 1000)}\n")
+    stream.flush()
+
+
+def size(nbytes: int) -> str:
+    """Bytes as a person reads them, in decimal units."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if nbytes >= scale:
+            return f"{nbytes / scale:.3g} {unit}"
+    return f"{nbytes} B"
