@@ -19,7 +19,7 @@ class AiraError(Exception):
 
     exit_code = 1
 
-    def __init__(self, key: str, **fields: object) -> None:
+    def __init__(self, key: str, /, **fields: object) -> None:
         super().__init__(key, fields)
         self.key = key
         self.fields = fields

@@ -92,7 +92,10 @@ def test_every_weight_is_q_minus_z_times_s(declared: int) -> None:
     for column in range(outputs):
         for row in range(inputs):
             group = row // group_size
-            q, z = value_at(packed["qweight"], row, column), value_at(packed["qzeros"], group, column)
+            q, z = (
+                value_at(packed["qweight"], row, column),
+                value_at(packed["qzeros"], group, column),
+            )
             scale = float(packed["scales"][group, column])
             assert int(record.q[column, row]) == q
             assert float(dense[column, row]) == (q - z) * scale  # float64: nothing was rounded

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hub_server import HubServer
+from source_caller import Caller
 
-CHILD = Path(__file__).with_name("source_child.py")
 MODEL, SHARDED, GGUFS, PICKLED = "org/model", "org/sharded", "org/ggufs", "org/pickled"
 
 SMALL = {
@@ -47,68 +43,6 @@ def repositories() -> dict[str, dict[str, bytes]]:
         "org/loose": {**SMALL, "a.safetensors": weights, "b.safetensors": weights},
         "org/bad-index": {**SMALL, "model.safetensors.index.json": b'{"weight_map": 3}'},
     }
-
-
-class Caller:
-    """Calls the sources in another process, as a person with this hub and this cache."""
-
-    def __init__(self, endpoint: str, home: Path) -> None:
-        self.home = home
-        hermetic = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
-        self.variables = {
-            **hermetic,
-            "HF_ENDPOINT": endpoint,
-            "HF_HOME": str(home / "hf"),
-            "PYTHONPATH": str(CHILD.parent.parent),
-            "NO_PROXY": "127.0.0.1",
-        }
-        self._stderr = (home / "stderr").open("a+")
-        self._child: subprocess.Popen[str] | None = None
-
-    def start(self, **variables: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, str(CHILD)],
-            env={**self.variables, **variables},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            text=True,
-        )
-
-    def line(self, verb: str, source: dict[str, Any], **call: Any) -> str:
-        call |= {"verb": verb, "source": source, "cache_dir": str(self.home / "aira")}
-        return json.dumps(call) + "\n"
-
-    def __call__(self, verb: str, source: dict[str, Any], **call: Any) -> dict[str, Any]:
-        """In the one process that stays for all tests."""
-        self._child = self._child or self.start()
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        self._child.stdin.write(self.line(verb, source, **call))
-        self._child.stdin.flush()
-        return self._checked(self._child.stdout.readline())
-
-    def fresh(self, verb: str, source: dict[str, Any], **variables: str) -> dict[str, Any]:
-        """In a new process with more environment variables."""
-        with self.start(**variables) as child:
-            return self._checked(child.communicate(self.line(verb, source), timeout=60)[0])
-
-    def _checked(self, line: str) -> dict[str, Any]:
-        self._stderr.seek(0)
-        said = self._stderr.read()
-        self._stderr.truncate(0)
-        assert said == "", said
-        answer: dict[str, Any] = json.loads(line)
-        assert answer["heavy"] == []
-        return answer
-
-    def blobs(self) -> list[Path]:
-        return [path for path in (self.home / "hf").rglob("blobs/*") if path.is_file()]
-
-    def close(self) -> None:
-        if self._child is not None:
-            self._child.communicate(timeout=30)
-        self._stderr.close()
 
 
 @pytest.fixture(scope="module")
@@ -290,12 +224,13 @@ def test_a_killed_download_is_not_trusted(call: Caller, hub: HubServer) -> None:
     assert hub.downloads() == [shard]
 
 
-def test_weights_without_a_tokenizer_are_not_a_whole_model(call: Caller, hub: HubServer) -> None:
-    folder = call("resolve", {"hub": MODEL})["result"]
-    Path(folder, "tokenizer.json").unlink()
-    assert call("find", {"hub": MODEL})["result"] is None
-    assert call("resolve", {"hub": MODEL})["result"] == folder
-    assert contents(folder)["tokenizer.json"] == SMALL["tokenizer.json"]
+@pytest.mark.parametrize("piece", ["config.json", "tokenizer.json", "model-1-of-2.safetensors"])
+def test_a_model_that_lacks_a_piece_is_not_whole(call: Caller, hub: HubServer, piece: str) -> None:
+    folder = call("resolve", {"hub": SHARDED})["result"]
+    Path(folder, piece).unlink()
+    assert call("find", {"hub": SHARDED})["result"] is None
+    assert call("resolve", {"hub": SHARDED})["result"] == folder
+    assert contents(folder)[piece] == hub.repos[SHARDED][piece]
 
 
 @pytest.mark.parametrize("by", ["flag", "environment"])
@@ -350,6 +285,14 @@ def test_names_cannot_leave_the_cache(fields: dict[str, str], verb: str, tmp_pat
     extra = {"offline": True, "progress": lambda *_: None} if verb == "resolve" else {}
     with pytest.raises(UsageError, match="hub_bad_"):
         getattr(sources, verb)(HubSource(**fields), cache_dir=tmp_path, **extra)
+
+
+def test_a_shard_that_the_repository_lacks_is_named(call: Caller, hub: HubServer) -> None:
+    del hub.repos[SHARDED]["model-2-of-2.safetensors"]
+    answer = call("resolve", {"hub": SHARDED})
+    assert answer["error"] == "hub_file_missing"
+    assert answer["fields"]["file"] == "model-2-of-2.safetensors"
+    assert "model-1-of-2.safetensors" not in hub.downloads()
 
 
 def test_an_index_cannot_name_files_outside(call: Caller, hub: HubServer) -> None:
@@ -407,6 +350,6 @@ def test_a_hanging_name_lookup_is_cut_off() -> None:
 
     never = threading.Event()
     started = time.monotonic()
-    assert within(0.2, lambda: str(never.wait())) == "timeout"
+    assert within(0.2, lambda: str(never.wait(5))) == "timeout"
     assert time.monotonic() - started < 1
     never.set()

@@ -196,7 +196,7 @@ def _sentencepiece_decoder() -> decoders.Decoder:
 
 
 def _finished_sentencepiece(tokenizer: Tokenizer) -> Tokenizer:
-    """Trained with byte pieces in the vocabulary; TTL's two tokens come behind it, as in its card."""
+    """Trained with byte pieces in the vocabulary; TTL's two tokens come behind it, as there."""
     pieces = [*BASIC, *AIRA, *CHAT, *(f"<0x{byte:02X}>" for byte in range(256))]
     trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=pieces, show_progress=False)
     words = [sentence.split(" ") for sentence in CORPUS]

@@ -46,7 +46,7 @@ def llama_config(file: GgufFile) -> dict[str, Any]:
     """The config.json of `file`, in the field names that old and new transformers accept."""
     _refuse_unknown(file)
     hidden = _integer(file, "embedding_length")
-    heads = _integer(file, "attention.head_count")
+    heads, kv_heads = _heads(file, hidden)
     head_dim = _head_dim(file, hidden // heads)
     theta = _number(file, "rope.freq_base", DEFAULT_ROPE_THETA)
     return {
@@ -57,9 +57,9 @@ def llama_config(file: GgufFile) -> dict[str, Any]:
         "intermediate_size": _integer(file, "feed_forward_length"),
         "num_hidden_layers": _integer(file, "block_count"),
         "num_attention_heads": heads,
-        "num_key_value_heads": _integer(file, "attention.head_count_kv", heads),
+        "num_key_value_heads": kv_heads,
         "head_dim": head_dim,
-        "vocab_size": _vocabulary(file),
+        "vocab_size": _vocabulary(file, hidden),
         "max_position_embeddings": _integer(file, "context_length"),
         "rms_norm_eps": _number(file, "attention.layer_norm_rms_epsilon"),
         "rope_theta": theta,
@@ -80,30 +80,40 @@ def _refuse_unknown(file: GgufFile) -> None:
             raise CheckpointError("gguf_key_unsupported", path=file.path, field=key, value=value)
 
 
+def _invalid(file: GgufFile, name: str, value: object) -> CheckpointError:
+    return CheckpointError("gguf_key_invalid", path=file.path, field=f"llama.{name}", value=value)
+
+
 def _number(file: GgufFile, name: str, default: float | None = None) -> float:
     value = file.fields.get(f"llama.{name}", default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise CheckpointError(
-            "gguf_key_invalid", path=file.path, field=f"llama.{name}", value=value
-        )
+        raise _invalid(file, name, value)
     return value
 
 
 def _integer(file: GgufFile, name: str, default: int | None = None) -> int:
     value = _number(file, name, default)
     if not isinstance(value, int):
-        raise CheckpointError(
-            "gguf_key_invalid", path=file.path, field=f"llama.{name}", value=value
-        )
+        raise _invalid(file, name, value)
     return value
+
+
+def _heads(file: GgufFile, hidden: int) -> tuple[int, int]:
+    """The numbers of query heads and of key and value heads; the latter divides the former."""
+    heads = _integer(file, "attention.head_count")
+    if hidden % heads:
+        raise _invalid(file, "attention.head_count", heads)
+    kv_heads = _integer(file, "attention.head_count_kv", heads)
+    if heads % kv_heads:
+        raise _invalid(file, "attention.head_count_kv", kv_heads)
+    return heads, kv_heads
 
 
 def _head_dim(file: GgufFile, default: int) -> int:
     """The head size; keys, values and rotation must agree on it, as in transformers' Llama."""
     head_dim = _integer(file, "attention.key_length", default)
     if head_dim % 2:
-        field = "llama.attention.key_length"
-        raise CheckpointError("gguf_key_invalid", path=file.path, field=field, value=head_dim)
+        raise _invalid(file, "attention.key_length", head_dim)
     for name in ("attention.value_length", "rope.dimension_count"):
         value = _integer(file, name, head_dim)
         if value != head_dim:
@@ -112,10 +122,13 @@ def _head_dim(file: GgufFile, default: int) -> int:
     return head_dim
 
 
-def _vocabulary(file: GgufFile) -> int:
+def _vocabulary(file: GgufFile, hidden: int) -> int:
+    """The number of embeddings: the metadata's own number of pieces is often left out."""
     embeddings = file.tensors.get("token_embd.weight")
     if embeddings is None:
         raise CheckpointError("tensor_missing", path=file.path, name="token_embd.weight")
+    if embeddings.shape[1:] != (hidden,):
+        raise _invalid(file, "embedding_length", hidden)
     return embeddings.shape[0]
 
 

@@ -29,8 +29,8 @@ class Dense:
 
     def dense(self, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
         """The tensor on `device`, cast to `dtype` unless it holds integers or booleans."""
-        moved = self.tensor.to(device)
-        return moved.to(dtype) if moved.is_floating_point() else moved
+        kept = None if self.tensor.is_floating_point() else self.tensor.dtype
+        return self.tensor.to(device=device, dtype=kept or dtype)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def given(**flags: Any) -> dict[str, Any]:
 
 def sampling(profile: Profile, settings: Mapping[str, Any]) -> Sampling:
     """The profile's settings under the given ones. Greedy answers are all equal: one is drawn."""
-    merged = checked(profile.sampling.model_dump() | settings).value()
+    merged = checked({**profile.sampling.model_dump(), **settings}).value()
     return replace(merged, samples=1) if merged.greedy else merged
 
 

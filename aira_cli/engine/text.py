@@ -24,8 +24,9 @@ class TextStream:
         self._decode = decode
         self._stop = tuple(stop)
         self._ids: list[int] = []
-        self._start = 0  # the ids from here on are decoded: earlier ones cannot change any more
-        self._settled = 0  # the ids up to here have been given out or are in `_held`
+        # Only the ids from `_start` on are decoded: those up to `_settled` are there for their
+        # context (a word's leading space), and `_given` characters of it all went out already.
+        self._start = self._settled = self._given = 0
         self._held = ""  # complete text that may be the beginning of a stop string
         self.stopped = False
 
@@ -33,29 +34,36 @@ class TextStream:
         """The text that is certain after one more token; "" while a letter or a stop is open."""
         self._ids.append(token_id)
         fresh = self._fresh()
-        waiting = len(self._ids) - self._settled
-        if not fresh or (fresh.endswith(_INCOMPLETE) and waiting <= _LONGEST_WAIT):
+        if not fresh:
             return ""
-        return self._settle(fresh)
+        if not fresh.endswith(_INCOMPLETE):
+            self._settle()
+        elif len(self._ids) - self._settled <= _LONGEST_WAIT:
+            return ""
+        else:  # bytes that are no letters: only the last of them can still become one
+            fresh = fresh[:-1]
+            self._given += len(fresh)
+        return self._give(fresh)
 
     def finish(self) -> str:
         """What was still held back, at the end of the row."""
         if self.stopped:
             return ""
-        text = self._settle(self._fresh()) if self._settled < len(self._ids) else ""
-        if self.stopped:
-            return text
-        text, self._held = text + self._held, ""
+        text = self._give(self._fresh())
+        if not self.stopped:
+            text, self._held = text + self._held, ""
         return text
 
     def _fresh(self) -> str:
-        """The text of the ids after `_settled`, decoded behind a few earlier ids for context."""
-        before = self._decode(self._ids[self._start : self._settled])
-        both = self._decode(self._ids[self._start :])
-        return both[len(before) :]
+        return self._decode(self._ids[self._start :])[self._given :]
 
-    def _settle(self, fresh: str) -> str:
+    def _settle(self) -> None:
+        """All ids so far are complete letters: the newest become the context of the next."""
         self._start, self._settled = self._settled, len(self._ids)
+        self._given = len(self._decode(self._ids[self._start :]))
+
+    def _give(self, fresh: str) -> str:
+        """Printable text up to a stop string; what may begin one is held."""
         text = self._held + printable(fresh)
         found = [at for at in (text.find(stop) for stop in self._stop) if at >= 0]
         if found:

@@ -4,7 +4,8 @@ The template runs in Jinja's sandbox on messages whose texts are placeholders; t
 back into the rendered string as `Text`, so what they say cannot act as a control token. The
 rest of the string is the template's own: control pieces in it become `Control`. A placeholder
 keeps the white space around a text, so templates may trim; a template that looks inside the
-text (splitting off a `</think>`, say) sees none of it, and one that rewrites it is refused.
+text (splitting off a `</think>`, escaping it as JSON) sees none of it, and one that rewrites it
+(`upper`) is refused.
 
 The sandbox bounds ranges and attributes, not time: a checkpoint's template that loops for long
 can still make the program wait, as its tensors could.

@@ -32,12 +32,10 @@ def read_blueprint(folder: Path, state: Mapping[str, Any]) -> Blueprint:
         template = _chat_template(folder, config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError("tokenizer_damaged", path=folder, reason=repr(error)) from error
-    add_bos = config.get("add_bos_token")
     return Blueprint(
         state=state,
         roles=roles,
         origin=str(folder),
-        add_bos=add_bos if isinstance(add_bos, bool) else None,
         chat_template=template,
         end_ids=_end_ids(folder),
     )

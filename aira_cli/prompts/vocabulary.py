@@ -22,8 +22,9 @@ CONTROL_ROLES = ("bos", "eos", "sep", "pad")
 class Blueprint:
     """Everything a tokenizer is built from. `state` is a tokenizer.json's content.
 
-    `add_bos` None leaves the prefix to the state's post-processor; `end_ids` are the ids that
-    end an answer according to the model's own configuration; `origin` is named in errors.
+    `add_bos` None leaves the prefix to the state's post-processor, as transformers 5 does with
+    every tokenizer.json whatever its configuration's add_bos_token says; `end_ids` are the ids
+    that end an answer according to the model's own configuration; `origin` is named in errors.
     """
 
     state: Mapping[str, Any]
@@ -113,11 +114,10 @@ def with_tokens(state: Mapping[str, Any], contents: Mapping[str, bool]) -> dict[
 def shield(state: Mapping[str, Any], ids: frozenset[int], nonce: str) -> dict[str, Any]:
     """`state` with the tokens `ids` renamed to `hidden_name`s and with `nonce` as an added token.
 
-    Ids do not move: a renamed token stays in the vocabulary, an added one outside it keeps its
-    place under its new name. Truncation, padding and BPE dropout are off.
+    Ids do not move: tokens keep their places in the vocabulary and among the added tokens under
+    their new names. Truncation, padding and BPE dropout are off.
     """
-    tokens = [_shielded_token(token, ids, nonce) for token in _outside(state, ids)]
-    tokens.sort(key=lambda token: token["id"])
+    tokens = sorted(_shielded_tokens(state, ids, nonce), key=lambda token: token["id"])
     taken = [*(index for _, index in pieces(state["model"])), *(token["id"] for token in tokens)]
     anchor = {"id": max(taken) + 1, "content": nonce, **_RIGID}
     model = _shielded_model(state["model"], ids, nonce)
@@ -139,19 +139,15 @@ _RIGID = {
 }
 
 
-def _outside(state: Mapping[str, Any], ids: frozenset[int]) -> Iterator[dict[str, Any]]:
-    """Added tokens to keep: those that stay text, and shielded ones outside the vocabulary."""
-    own = dict(pieces(state["model"]))
-    for token in state.get("added_tokens") or ():
-        token_id = own.get(token["content"], token["id"])
-        if token_id not in ids or token["content"] not in own:
-            yield {**token, "id": token_id}
-
-
-def _shielded_token(token: dict[str, Any], ids: frozenset[int], nonce: str) -> dict[str, Any]:
-    if token["id"] not in ids:
-        return token
-    return {"id": token["id"], "content": hidden_name(token["id"], nonce), **_RIGID}
+def _shielded_tokens(
+    state: Mapping[str, Any], ids: frozenset[int], nonce: str
+) -> Iterator[dict[str, Any]]:
+    """The added tokens under their effective ids; those in `ids` under their hidden names."""
+    for token, known in zip(state.get("added_tokens") or (), added_tokens(state), strict=True):
+        if known.id in ids:
+            yield {"id": known.id, "content": hidden_name(known.id, nonce), **_RIGID}
+        else:
+            yield {**token, "id": known.id}
 
 
 def _shielded_model(model: Mapping[str, Any], ids: frozenset[int], nonce: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE and HF_TOKEN by itself.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,16 +66,16 @@ def offline_by_environment() -> bool:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep the client's own log lines and warnings off stderr."""
-    from huggingface_hub.utils import logging
+    from huggingface_hub.utils import logging as client_logging
 
-    level = logging.get_verbosity()
-    logging.set_verbosity(logging.CRITICAL)
+    level = client_logging.get_verbosity()
+    client_logging.set_verbosity(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.set_verbosity(level)
+        client_logging.set_verbosity(level)
 
 
 def list_files(source: HubSource) -> Listing:

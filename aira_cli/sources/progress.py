@@ -23,8 +23,9 @@ class Tally:
 
     def add(self, count: int) -> None:
         self._done += count
-        if self._done > self._shown:
-            self._shown = self._done if self._total is None else min(self._done, self._total)
+        done = self._done if self._total is None else min(self._done, self._total)
+        if done > self._shown:
+            self._shown = done
             self._progress(self._label, self._shown, self._total)
 
     def settle(self, done: int) -> None:

