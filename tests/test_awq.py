@@ -160,6 +160,7 @@ LAYER = "model.layers.1.mlp.down_proj"
     [
         ({"group_size": 96}, {}, "awq_shapes"),
         ({"group_size": 64}, {}, "awq_shapes"),
+        ({"group_size": 120}, {}, "awq_shapes"),
         ({}, {f"{LAYER}.scales": torch.ones(4, 128).half()}, "awq_shapes"),
         ({}, {f"{LAYER}.scales": torch.ones(4, 256).int()}, "awq_shapes"),
         ({}, {f"{LAYER}.qzeros": torch.ones(2, 32).int()}, "awq_shapes"),

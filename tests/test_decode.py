@@ -125,7 +125,7 @@ def test_a_rewound_cache_continues_as_a_cold_one(llama: Any) -> None:
         assert cache.rewind(len(PROMPT) - 2)
         ids = torch.tensor([[9, 8, 7]])
         warm = step_model.prefill(ids, cache)
-        cold = llama(torch.tensor([PROMPT[:-2] + [9, 8, 7]])).logits[:, -1]
+        cold = llama(torch.tensor([[*PROMPT[:-2], 9, 8, 7]])).logits[:, -1]
     torch.testing.assert_close(warm, cold, atol=1e-4, rtol=1e-4)
 
 

@@ -37,8 +37,8 @@ def load_into(
 ) -> None:
     """Fills every parameter and persistent buffer of `module`, in place, and moves it to `device`.
 
-    Parameters may be on the meta device, they are replaced: by `dtype` if they are floating.
-    Buffers that no checkpoint holds (rotary tables) must be real already; they keep their type.
+    Parameters become `dtype`; they may be on the meta device, since they are replaced. Buffers
+    keep their type; those that no checkpoint holds (rotary tables) must be real already.
     Parameters that are one object in `module`, or that its `tie_weights` makes one, end up as one
     tensor unless the checkpoint holds different values for them. A checkpoint saved from the base
     model, without `module.base_model_prefix` in its names, fits too.

@@ -28,9 +28,8 @@ class Dense:
         return Dense(self.tensor[order])
 
     def dense(self, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
-        """The tensor on `device`, cast to `dtype` unless it holds integers or booleans."""
-        kept = None if self.tensor.is_floating_point() else self.tensor.dtype
-        return self.tensor.to(device=device, dtype=kept or dtype)
+        """The tensor on `device` in `dtype`; not copied if it is so already."""
+        return self.tensor.to(device=device, dtype=dtype)
 
 
 @dataclass(frozen=True)

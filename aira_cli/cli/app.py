@@ -41,16 +41,21 @@ def build_app(runtime: Runtime) -> Callable[..., int]:
     return call
 
 
+def _version(context: typer.Context, asked: bool) -> None:
+    if asked:
+        print(f"aira {aira_cli.__version__}", file=context.obj.environment.stdout)
+        raise typer.Exit
+
+
 def _root(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", "-V", help="help.version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="help.version", callback=_version, is_eager=True)
+    ] = False,
     lang: Annotated[str | None, typer.Option("--lang", metavar="pt|en", help="help.lang")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="help.debug")] = False,
 ) -> None:
     # --lang and --debug were taken by the boundary; they stand here for --help.
-    if version:
-        print(f"aira {aira_cli.__version__}", file=context.obj.environment.stdout)
-        raise typer.Exit
+    return None
 
 
 def _localize(command: Any, t: Translate) -> None:
@@ -65,11 +70,16 @@ def _localize(command: Any, t: Translate) -> None:
     _localize_command(command, t)
 
 
+def _usage(line: str, t: Translate) -> str:
+    line = line.replace("Usage:", t("help.usage"), 1)
+    return line.replace("[OPTIONS]", f"[{t('help.panel_options').upper()}]")
+
+
 def _localize_command(command: Any, t: Translate) -> None:
     command.help = t(command.help) if command.help else None
     command.short_help = None
     usage = command.get_usage
-    command.get_usage = lambda context: usage(context).replace("Usage:", t("help.usage"), 1)
+    command.get_usage = lambda context: _usage(usage(context), t)
     context = typer.Context(command, info_name=command.name, **HELP_OPTIONS)
     for parameter in command.get_params(context):
         named = {"help": "help.help", "install_completion": "help.install_completion",

@@ -61,7 +61,9 @@ def _settled(runtime: Runtime, arguments: list[str]) -> tuple[Runtime, list[str]
         head = [argument for argument in head if argument != "--debug"]
         environment = replace(environment, debug=True)
     language = runtime.language
-    settings = _settings_language(environment) if "AIRA_LANG" not in environment.variables else None
+    settings = (
+        _settings_language(environment) if not environment.variables.get("AIRA_LANG") else None
+    )
     head, asked = _take_lang(head)
     if asked is not None and asked[:2].lower() not in LANGUAGES:
         raise UsageError("language_unknown", language=asked, known=", ".join(LANGUAGES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from aira_cli.i18n import Translate
@@ -23,8 +24,7 @@ def usage_message(error: TyperException, t: Translate) -> str:
         case "MissingParameter":
             return t("error.missing_parameter", name=_hint(details))
         case "BadParameter":
-            value = _QUOTED.search(error.message)
-            return t("error.bad_parameter", name=_hint(details), value=value[1] if value else "")
+            return t("error.bad_parameter", name=_hint(details), value=_input(error))
         case "BadOptionUsage":
             return t("error.option_needs_value", option=details.option_name)
         case _:
@@ -43,6 +43,12 @@ def _other(error: TyperException, t: Translate) -> str:
     return error.message
 
 
+def _input(error: TyperException) -> object:
+    """What the person wrote; Typer keeps it in the pydantic error behind its own."""
+    cause = error.__cause__
+    return cause.errors()[0]["input"] if isinstance(cause, ValidationError) else ""
+
+
 def _hint(error: Any) -> str:
     options = [name for name in getattr(error.param, "opts", []) if name.startswith("--")]
-    return options[0] if options else str(getattr(error.param, "human_readable_name", "?")).upper()
+    return options[0] if options else str(getattr(error.param, "display_name_raw", "?"))
