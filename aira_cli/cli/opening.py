@@ -42,11 +42,19 @@ def opened(runtime: Runtime, flags: ModelFlags, opener: Opener[Opened]) -> Opene
         _require_reachable(runtime, flags, default)
         return _open(runtime, flags, default, opener)
     except ModelUnavailable as error:
-        why = runtime.t(f"error.{error.key}", **error.fields).partition("\n")[0]
+        why = _in_short(runtime, error)
     if not flags.quiet:
         note = runtime.t("opening.embedded", default=default.name, used=embedded.name, why=why)
         print(printable(note), file=runtime.environment.stderr)
     return _open(runtime, flags, embedded, opener)
+
+
+def _in_short(runtime: Runtime, error: ModelUnavailable) -> str:
+    """Why a model cannot be had, without the advice that only whoever named it needs."""
+    if error.key == "hub_unreachable":
+        return runtime.t("opening.silent", **error.fields)
+    sentence = runtime.t(f"error.{error.key}", **error.fields)
+    return sentence.partition("\n")[0].rstrip(".")
 
 
 def _require_reachable(runtime: Runtime, flags: ModelFlags, profile: Profile) -> None:

@@ -395,8 +395,8 @@ MESSAGES: dict[str, str] = {
     # what commands say
     "opening.loading": "Loading {name}…",
     "opening.embedded": (
-        "Answering with the embedded model {used} (made for English; its Portuguese is poor): "
-        "{default} is not on this machine and cannot be fetched now. {why}"
+        "{default} is not on this machine and cannot be fetched now ({why}): the embedded model "
+        "{used} answers, made for English, poor at Portuguese."
     ),
     "layout.question": "Question: {mark} {text}",
     "layout.answer": "Answer {number}: {mark}",
@@ -449,6 +449,8 @@ MESSAGES: dict[str, str] = {
     "doctor.chosen": "chosen by you",
     "doctor.default": "the default",
     "doctor.embedded": "the embedded one, for {default} is not here and cannot be fetched",
+    "opening.silent": "{endpoint} does not answer: {reason}",
+    "chat.context_full": "/new starts another conversation, with the context empty.",
     # --help
     "help.usage": "Usage:",
     "help.panel_arguments": "Arguments",

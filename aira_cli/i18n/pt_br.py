@@ -405,8 +405,8 @@ MESSAGES: dict[str, str] = {
     # what commands say
     "opening.loading": "Carregando {name}…",
     "opening.embedded": (
-        "Respondendo com o modelo embutido {used} (feito para inglês; seu português é fraco): "
-        "{default} não está nesta máquina nem pode ser baixado agora. {why}"
+        "{default} não está nesta máquina nem pode ser baixado agora ({why}): responde o modelo "
+        "embutido {used}, feito para inglês, de português fraco."
     ),
     "layout.question": "Pergunta: {mark} {text}",
     "layout.answer": "Resposta {number}: {mark}",
@@ -459,6 +459,8 @@ MESSAGES: dict[str, str] = {
     "doctor.chosen": "escolhido por você",
     "doctor.default": "o padrão",
     "doctor.embedded": "o embutido, pois {default} não está aqui nem pode ser baixado",
+    "opening.silent": "{endpoint} não responde: {reason}",
+    "chat.context_full": "/nova começa outra conversa, com o contexto vazio.",
     # --help
     "help.usage": "Uso:",
     "help.panel_arguments": "Argumentos",

@@ -7,6 +7,7 @@ HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE and HF_TOKEN by itself.
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,7 +117,9 @@ def transport_error() -> type[BaseException]:
 
 
 def reason_of(error: BaseException) -> str:
-    return one_line(str(error)) or type(error).__name__
+    """What an error says, in a line, without the number of a system error."""
+    said = re.sub(r"^\[Errno -?\d+\] ", "", str(error))
+    return one_line(said) or type(error).__name__
 
 
 def _remote(sibling: Any) -> RemoteFile:

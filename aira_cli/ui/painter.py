@@ -7,8 +7,10 @@ narrower and the terminal broke those lines anew; this one counts them at the pr
 from __future__ import annotations
 
 from rich.console import Console, RenderableType
-from rich.control import Control
-from rich.segment import ControlType, Segment
+from rich.segment import Segment, SegmentLines
+
+_HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+_CLEAR_BELOW = "\x1b[0J"
 
 
 class Painter:
@@ -21,30 +23,25 @@ class Painter:
     def paint(self, content: RenderableType) -> None:
         """Replaces what was painted before. `content` must be lower than the window."""
         lines = self._console.render_lines(content, pad=False)
-        self.erase()
-        self._console.show_cursor(False)
-        for line in lines:
-            self._console.print(_Line(line), end="\n", soft_wrap=True)
+        with self._console.capture() as capture:
+            self._console.print(SegmentLines(lines, new_lines=True), end="")
+        self._write(_HIDE_CURSOR + self._home() + capture.get())
         self._widths = [Segment.get_line_length(line) for line in lines]
 
     def erase(self) -> None:
         """Takes away what was painted and gives the cursor back."""
-        if self._widths:
-            width = max(self._console.width, 1)
-            rows = sum(max(1, -(-cells // width)) for cells in self._widths)
-            home = ControlType.CARRIAGE_RETURN
-            up = (ControlType.CURSOR_UP, rows)
-            self._console.control(Control(home, up))
-            self._console.file.write("\x1b[0J")
-            self._widths = []
-        self._console.show_cursor(True)
+        self._write(self._home() + _SHOW_CURSOR)
+        self._widths = []
 
+    def _home(self) -> str:
+        """From below the painted lines to the first of them, everything under it cleared."""
+        if not self._widths:
+            return ""
+        width = max(self._console.width, 1)
+        rows = sum(max(1, -(-cells // width)) for cells in self._widths)
+        return f"\r\x1b[{rows}A{_CLEAR_BELOW}"
 
-class _Line:
-    """Segments that were laid out already, as something a console can print."""
-
-    def __init__(self, segments: list[Segment]) -> None:
-        self._segments = segments
-
-    def __rich_console__(self, console: Console, options: object) -> list[Segment]:
-        return self._segments
+    def _write(self, codes: str) -> None:
+        """One write a frame: nothing flickers between the erasing and the painting."""
+        self._console.file.write(codes)
+        self._console.file.flush()

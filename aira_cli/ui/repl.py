@@ -14,7 +14,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.history import InMemoryHistory
 from rich.text import Text
 
-from aira_cli.errors import AiraError
+from aira_cli.errors import AiraError, ContextError
 from aira_cli.i18n import Translate
 from aira_cli.printable import printable
 from aira_cli.profiles.schema import Profile
@@ -99,6 +99,8 @@ class Repl:
                 turn = self._conversation.ask(question, view.show)
         except AiraError as error:
             self._say(self._t(f"error.{error.key}", **error.fields), style="red")
+            if isinstance(error, ContextError) and self._conversation.messages:
+                self._say(self._t("chat.context_full"))
             return
         view.finish(turn)
         if self._stats:
