@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 import transformers
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import CONFIG_MAPPING, DynamicCache
 from transformers.cache_utils import DynamicLayer
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+)
 
 from aira_cli.checkpoints.open import Checkpoint
 from aira_cli.errors import CheckpointError
@@ -156,13 +159,13 @@ def _transformers_config(checkpoint: Checkpoint) -> Any:
     """The configuration as transformers' own class; quantization is ours, so it is left out."""
     fields = {k: v for k, v in checkpoint.config.items() if k not in ("quantization_config",)}
     model_type = fields.pop("model_type", None)
-    known = {c.model_type: c for c in MODEL_FOR_CAUSAL_LM_MAPPING if hasattr(c, "model_type")}
-    if model_type not in known:
+    # By name: walking the mapping itself imports every configuration there is, five seconds.
+    if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise CheckpointError(
             "architecture_unknown", path=checkpoint.path, name=one_line(str(model_type))
         )
     try:
-        return known[model_type].from_dict(fields)
+        return CONFIG_MAPPING[model_type].from_dict(fields)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(
             "config_invalid", path=checkpoint.path, reason=one_line(str(error))
