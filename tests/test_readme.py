@@ -17,7 +17,9 @@ BLOCK = re.compile(r"```(?:bash|yaml)\n(.*?)```", re.DOTALL)
 
 
 def blocks(name: str) -> list[str]:
-    return BLOCK.findall((ROOT / name).read_text(encoding="utf-8"))
+    """The commands and profiles shown, without their comments, which are in one language."""
+    found = BLOCK.findall((ROOT / name).read_text(encoding="utf-8"))
+    return [re.sub(r" *#.*", "", block) for block in found]
 
 
 def test_both_languages_show_the_same_commands() -> None:
