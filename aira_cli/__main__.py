@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 
 def main() -> None:
     from aira_cli.cli.boundary import run
 
+    signal.signal(signal.SIGTERM, _end)
     sys.exit(run(sys.argv[1:]))
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leaves as Ctrl-C would, so that the terminal gets its cursor back."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

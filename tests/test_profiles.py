@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +111,20 @@ def test_gaps_are_filled_from_the_checkpoint_and_words_stay() -> None:
     assert (filled.sampling.temperature, filled.sampling.top_p) == (0.3, 0.8)
     bare = complete(profile, {}, {"top_p": 9}, has_template=False)
     assert (bare.prompt_format, bare.sampling.top_p) == ("raw", 1.0)
+
+
+def test_a_wheel_brings_its_profiles(tmp_path: Path) -> None:
+    """Built by pip from the checkout, installed into a folder, run from elsewhere."""
+    root = Path(__file__).parent.parent
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", tmp_path, root], check=True)
+    (wheel,) = tmp_path.glob("aira_chat-*.whl")
+    site = tmp_path / "site"
+    subprocess.run([*pip, "install", "--no-deps", "--target", site, wheel], check=True)
+    ran = subprocess.run(
+        [sys.executable, "-m", "aira_cli", "models", "list"],
+        env={**os.environ, "PYTHONPATH": str(site), "HOME": str(tmp_path)},
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (site / "aira_cli" / "configs" / "ttl-460m.yaml").exists()
+    assert all(name in ran.stdout for name in CARDS)

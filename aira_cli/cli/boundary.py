@@ -116,7 +116,7 @@ def _message(error: Exception, runtime: Runtime) -> str:
 
         return t("error.prefix") + usage_message(error, t)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return t("error.prefix") + t("error.disk_full", folder=error.filename or ".")
+        return t("error.prefix") + t("error.no_space", path=error.filename or "stdout")
     return t("error.prefix") + t("error.unexpected", kind=type(error).__name__, reason=error)
 
 

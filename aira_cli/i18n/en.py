@@ -311,6 +311,7 @@ MESSAGES: dict[str, str] = {
     ),
     # errors: the rest
     "error.prefix": "Error: ",
+    "error.no_space": "There is no space left on the disk to write to {path}.",
     "error.unexpected": (
         "unexpected failure ({kind}: {reason}).\n"
         "Run it again with --debug for the details and report it."

@@ -320,6 +320,7 @@ MESSAGES: dict[str, str] = {
     ),
     # errors: the rest
     "error.prefix": "Erro: ",
+    "error.no_space": "Não há mais espaço no disco para gravar em {path}.",
     "error.unexpected": (
         "falha inesperada ({kind}: {reason}).\n"
         "Repita com --debug para ver os detalhes e relate o problema."
