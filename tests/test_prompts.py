@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_templates import CHATML, GEMMA, LLAMA_2, TTL, conversation
-from tiny_tokenizers import AIRA, KINDS, LOSSLESS, MARKERS, byte_level, save
 from transformers import PreTrainedTokenizerFast
 
 from aira_cli.checkpoints.gguf_file import read_gguf_fields
@@ -20,6 +18,8 @@ from aira_cli.prompts.segments import Control, Prompt, Text
 from aira_cli.prompts.template import render_template
 from aira_cli.prompts.tokenizer import Tokenizer, load_tokenizer, tokenizer_from_gguf
 from aira_cli.types import Message, Role
+from tests.test_templates import CHATML, GEMMA, LLAMA_2, TTL, conversation
+from tests.tiny_tokenizers import AIRA, KINDS, LOSSLESS, MARKERS, byte_level, save
 
 Pair = tuple[Tokenizer, PreTrainedTokenizerFast]
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import HubServer
-from source_caller import Caller
+
+from tests.hub_server import HubServer
+from tests.source_caller import Caller
 
 MODEL, SHARDED, GGUFS, PICKLED = "org/model", "org/sharded", "org/ggufs", "org/pickled"
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_tokenizers import KINDS, save
 from transformers import PreTrainedTokenizerFast
 
 from aira_cli.errors import AiraError, CheckpointError, UsageError
@@ -17,6 +16,7 @@ from aira_cli.prompts.segments import Control
 from aira_cli.prompts.template import render_template
 from aira_cli.prompts.tokenizer import Tokenizer, load_tokenizer
 from aira_cli.types import Message
+from tests.tiny_tokenizers import KINDS, save
 
 TTL = (
     "{{bos_token}}{% for message in messages %}"

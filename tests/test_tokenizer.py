@@ -10,7 +10,6 @@ import gguf
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_tokenizers import AIRA, CORPUS, KINDS, LOSSLESS, MARKERS, ROLES, TTL, byte_level, save
 from tokenizers import Tokenizer as Backend
 from tokenizers import pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -21,6 +20,17 @@ from aira_cli.prompts.formats import build_prompt
 from aira_cli.prompts.segments import Control, Text
 from aira_cli.prompts.tokenizer import Tokenizer, load_tokenizer, tokenizer_from_gguf
 from aira_cli.types import Message
+from tests.tiny_tokenizers import (
+    AIRA,
+    CORPUS,
+    KINDS,
+    LOSSLESS,
+    MARKERS,
+    ROLES,
+    TTL,
+    byte_level,
+    save,
+)
 
 QUICK = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
