@@ -86,13 +86,12 @@ def open_model(
 
     from aira_cli.engine.local.device import memory_errors, pick_device, pick_dtype
     from aira_cli.engine.local.engine import LocalEngine
+    from aira_cli.engine.local.load import load_model
 
     torch_device = pick_device(device)
     torch_dtype = pick_dtype(dtype, torch_device)
-    from aira_cli.engine.local.models.generic import load_generic
-
     with memory_errors(torch_device):
-        model = load_generic(checkpoint, torch_device, torch_dtype)
+        model = load_model(checkpoint, torch_device, torch_dtype)
     return completed, LocalEngine(model, prompter)
 
 

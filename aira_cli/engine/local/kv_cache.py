@@ -1,0 +1,73 @@
+"""Keys and values of all positions so far, in memory that is allocated in blocks.
+
+L  layers   B  rows (samples)   H  key/value heads   S  positions with room   D  head size
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+BLOCK = 128
+
+
+@dataclass(frozen=True)
+class CacheShape:
+    """What a model's cache looks like, without rows and positions."""
+
+    layers: int
+    heads: int
+    head_dim: int
+
+
+class KVCache:
+    """See `models.step.Cache`. Memory is [L, B, H, S, D] for keys and the same for values."""
+
+    def __init__(self, shape: CacheShape, device: torch.device, dtype: torch.dtype) -> None:
+        size = (shape.layers, 1, shape.heads, 0, shape.head_dim)
+        self._keys = torch.empty(size, device=device, dtype=dtype)
+        self._values = torch.empty_like(self._keys)
+        self._length = 0
+
+    @property
+    def length(self) -> int:
+        return self._length
+
+    def reserve(self, tokens: int) -> None:
+        """Makes room for `tokens` more positions, a whole number of blocks at a time."""
+        missing = self._length + tokens - self._keys.shape[3]
+        if missing > 0:
+            more = -(-missing // BLOCK) * BLOCK
+            self._keys, self._values = (_longer(t, more) for t in (self._keys, self._values))
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Stores [B, H, T, D] behind what is there; views of all positions [B, H, length+T, D]."""
+        end = self._length + keys.shape[2]
+        self._keys[layer, :, :, self._length : end] = keys
+        self._values[layer, :, :, self._length : end] = values
+        return self._keys[layer, :, :, :end], self._values[layer, :, :, :end]
+
+    def advance(self, tokens: int) -> None:
+        """After all layers have appended them, `tokens` more positions are held."""
+        self._length += tokens
+
+    def widen(self, n: int) -> None:
+        self.keep([0] * n)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        order = torch.tensor(rows, device=self._keys.device)
+        self._keys = self._keys.index_select(1, order)
+        self._values = self._values.index_select(1, order)
+
+    def rewind(self, length: int) -> bool:
+        self._length = min(self._length, length)
+        return True
+
+
+def _longer(memory: Tensor, more: int) -> Tensor:
+    size = list(memory.shape)
+    size[3] = more
+    return torch.cat((memory, memory.new_empty(size)), dim=3)
