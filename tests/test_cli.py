@@ -297,6 +297,7 @@ def test_models_list_show_path_rm(person: Person, tiny: str) -> None:
     assert "ttl-460m-awq *" in names and "aira-2-portuguese-1b7" in names
     shown = person("models", "show", "ttl-460m-awq").out
     assert "468,243,456" in shown and "prompt_format: ttl" in shown
+    assert "our own (llama)" in shown and "our own (llama)" in person("models", "show", tiny).out
     person.write_profile("mine", f"source: {{path: {tiny}}}\n")
     assert person("models", "path", "mine").out == f"{tiny}\n"
     ran = person("models", "rm", "mine")  # a person's own folder is never deleted

@@ -34,7 +34,16 @@ ALLOWED: dict[str, set[str]] = {
     "engine.local": {"checkpoints", "prompts", "engine.text"},
     "session": {"engine.base"},
     "ui": {"i18n", "session", "profiles", "prompts"},
-    "cli": {"i18n", "session", "profiles", "sources", "engine.open", "engine.local", "ui"},
+    "cli": {
+        "i18n",
+        "session",
+        "profiles",
+        "sources",
+        "checkpoints",
+        "engine.open",
+        "engine.local",
+        "ui",
+    },  # fmt: skip
     "__main__": {"cli"},
 }
 

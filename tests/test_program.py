@@ -86,6 +86,26 @@ def test_a_hub_model_is_fetched_once_and_never_asked_for_again(
     assert program(*ask).returncode == 3
 
 
+def test_a_tokenizer_from_a_second_repository(
+    program: Program, tiny_hub: HubServer, tmp_path: Path
+) -> None:
+    whole = tiny_hub.repos["org/tiny"]
+    weights = ("config.json", "generation_config.json", "model.safetensors")
+    tiny_hub.repos["org/bare"] = {name: whole[name] for name in weights}
+    folder = tmp_path / ".config" / "aira" / "profiles"
+    folder.mkdir(parents=True)
+    (folder / "two.yaml").write_text("source: {hub: org/bare}\ntokenizer: {hub: org/tiny}\n")
+    ask = ("ask", "olá", "-m", "two", "--max-new-tokens", "3", "--seed", "1")
+    with tiny_hub as hub:
+        assert program("models", "pull", "-q", "two", HF_ENDPOINT=hub.endpoint).returncode == 0
+        assert hub.downloads().count("model.safetensors") == 1  # the tokenizer's came without
+        hub.requests.clear()
+        ran = program(*ask, HF_ENDPOINT=hub.endpoint)
+        assert hub.requests == []
+    assert ran.returncode == 0, ran.stderr
+    assert program(*ask, "--offline").stdout == ran.stdout
+
+
 def test_a_corrupt_or_cut_download_is_never_used(program: Program, tiny_hub: HubServer) -> None:
     with tiny_hub as hub:
         ask = ("ask", "olá", "-m", "org/tiny", "--max-new-tokens", "3")

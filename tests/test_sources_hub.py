@@ -38,6 +38,7 @@ def repositories() -> dict[str, dict[str, bytes]]:
         GGUFS: {"m.Q4_0.gguf": weights + b"4", "m.Q8_0.gguf": weights + b"8"},
         "org/one-gguf": {"README.md": b"#", "m.gguf": weights + b"g"},
         PICKLED: {**SMALL, "pytorch_model.bin": b"p", "tf_model.h5": b"h"},
+        "org/no-tokenizer": {"config.json": SMALL["config.json"], "model.safetensors": weights},
         "org/adapter": {"adapter_config.json": b"{}", "adapter_model.safetensors": weights},
         "org/weightless": SMALL,
         "org/configless": {"model.safetensors": weights},
@@ -103,6 +104,15 @@ def test_a_cached_model_makes_no_request(call: Caller, hub: HubServer) -> None:
     assert call("resolve", {"hub": MODEL})["result"] == first
     assert call("find", {"hub": MODEL})["result"] == first
     assert call("resolve", {"hub": MODEL}, offline=True)["result"] == first
+    assert hub.requests == []
+
+
+def test_a_model_without_a_tokenizer_is_not_asked_for_again(call: Caller, hub: HubServer) -> None:
+    """Its profile names another source for it, as the AWQ card does."""
+    first = call("resolve", {"hub": "org/no-tokenizer"})["result"]
+    hub.requests.clear()
+    assert call("resolve", {"hub": "org/no-tokenizer"})["result"] == first
+    assert call("resolve", {"hub": "org/no-tokenizer"}, weights=False)["result"] == first
     assert hub.requests == []
 
 

@@ -57,7 +57,7 @@ def show(context: typer.Context, name: Name) -> None:
         (t("models.languages"), ", ".join(profile.languages)),
         (t("models.licence"), profile.licence),
         (t("models.here"), _here(runtime, profile)),
-        (t("models.runs_on"), t("models.generic")),
+        (t("models.runs_on"), _decoder(runtime, profile)),
     ]
     print_facts(stdout, [fact for fact in facts if fact[1]])
     print(f"\n{profile_yaml(profile)}", end="", file=stdout)
@@ -99,6 +99,21 @@ def _fetch(runtime: Runtime, profile: Profile, *, shown: bool) -> Path:
     with Loading(environment.stderr, sentence, shown=shown) as loading:
         place = Place(environment.cache_dir, offline=False, progress=loading.progress)
         return fetch_all(profile, place)
+
+
+def _decoder(runtime: Runtime, profile: Profile) -> str:
+    """Whose code will decode it, as far as the profile or the cached files say."""
+    from aira_cli.checkpoints.open import open_checkpoint
+    from aira_cli.engine.local.load import own_architecture
+
+    config = profile.architecture
+    if config is None:
+        path = find_cached(profile.source, cache_dir=runtime.environment.cache_dir)
+        if path is None:
+            return ""
+        config = open_checkpoint(path).config
+    key = "models.generic" if own_architecture(config) is None else "models.own"
+    return runtime.t(key, name=config.get("model_type", "?"))
 
 
 def _row(runtime: Runtime, store: ProfileStore, name: str) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aira_cli.errors import CheckpointError, ModelUnavailable
 from aira_cli.sources import hub_cache, hub_client, hub_files
-from aira_cli.sources.disk import require_room, sha256_of
+from aira_cli.sources.disk import disk_errors, require_room, sha256_of
 from aira_cli.sources.hub_client import Listing
 from aira_cli.sources.progress import Progress, Tally
 from aira_cli.types import HubSource
@@ -88,6 +88,9 @@ def _fetch_all(
         paths.append(path)
         if whole:
             tally.settle(sum(known[:position]))
+    if not hub_files.has_tokenizer(listing.files):
+        with disk_errors(snapshot):
+            hub_cache.mark_no_tokenizer(source, listing.commit)
     if source.revision != listing.commit:
         hub_client.download(source, files[0], source.revision)
     return paths

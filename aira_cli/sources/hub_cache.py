@@ -42,13 +42,30 @@ def find(source: HubSource, *, weights: bool = True) -> Path | None:
         if source.file is not None:
             return snapshot / source.file if (snapshot / source.file).is_file() else None
         names = _names(snapshot)
-        if hub_files.has_small_files(names) and (not weights or _has_weights(snapshot, names)):
+        small = hub_files.has_config(names) and (
+            hub_files.has_tokenizer(names) or _no_tokenizer_mark(source, snapshot.name).is_file()
+        )
+        if small and (not weights or _has_weights(snapshot, names)):
             return snapshot
         files = hub_files.gguf_files(names)
         lone = len(files) == 1 and hub_files.model_weights(names) is None
         return snapshot / files[0] if lone else None
     except OSError:
         return None
+
+
+def mark_no_tokenizer(source: HubSource, commit: str) -> None:
+    """Records that the repository has none at `commit`, so that nobody asks for it again.
+
+    The mark is the client's own for a file that it was told does not exist.
+    """
+    mark = _no_tokenizer_mark(source, commit)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
+def _no_tokenizer_mark(source: HubSource, commit: str) -> Path:
+    return repository_folder(source) / ".no_exist" / commit / "tokenizer.json"
 
 
 def size(source: HubSource) -> int:

@@ -74,10 +74,13 @@ def small_files(names: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name in SMALL_FILES if name in names)
 
 
-def has_small_files(names: Collection[str]) -> bool:
-    """Whether a configuration and a whole tokenizer are among `names`."""
-    present = set(names)
-    return _CONFIG in present and any(tokenizer <= present for tokenizer in _TOKENIZERS)
+def has_config(names: Collection[str]) -> bool:
+    return _CONFIG in names
+
+
+def has_tokenizer(names: Collection[str]) -> bool:
+    """Whether all files of some kind of tokenizer are among `names`."""
+    return any(tokenizer.issubset(names) for tokenizer in _TOKENIZERS)
 
 
 def model_weights(names: Collection[str]) -> str | None:
