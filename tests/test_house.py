@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
         "engine.open",
         "engine.local",
         "ui",
-    },  # fmt: skip
+    },
     "__main__": {"cli"},
 }
 
