@@ -112,6 +112,11 @@ def test_stop_strings_end_an_answer(person: Person, tiny: str) -> None:
     assert (row["text"], row["finish_reason"]) == (text[: text.index(stop)], "stop")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "int8"])
+def test_number_types_are_chosen_by_flag(person: Person, tiny: str, dtype: str) -> None:
+    assert len(ask(person, tiny, "--dtype", dtype)) == 2
+
+
 @pytest.mark.parametrize("model_type", ["llama", "bloom", "gpt2"])
 @pytest.mark.parametrize("form", ["aira", "ttl"])
 def test_both_families_answer_from_a_profile(
@@ -195,7 +200,7 @@ def wrong(person: Person, *arguments: str, code: int, says: str, **options: obje
         (("--temprature", "1"), "--temperature"),
         (("--device", "tpu9"), "--device 'tpu9' is no device"),
         (("--device", "cuda:7"), "no device cuda:7"),
-        (("--dtype", "int3"), "float32, bfloat16, float16"),
+        (("--dtype", "int3"), "float32, bfloat16, float16, int8"),
     ],
 )
 def test_flags_out_of_range(person: Person, tiny: str, flags: tuple[str, ...], says: str) -> None:

@@ -38,11 +38,11 @@ def _versions() -> Iterator[Fact]:
 def _devices(runtime: Runtime) -> Iterator[Fact]:
     import torch
 
-    from aira_cli.engine.local.device import available_devices, pick_dtype
+    from aira_cli.engine.local.device import available_devices, fast_dtype
 
     for name in available_devices():
         device = torch.device(name)
-        dtype = str(pick_dtype(None, device)).removeprefix("torch.")
+        dtype = str(fast_dtype(device)).removeprefix("torch.")
         yield runtime.t("doctor.device"), f"{name}: {_device_name(device)}, {dtype}"
 
 

@@ -84,14 +84,14 @@ def open_model(
     tokenizer = _tokenizer(profile, path, checkpoint.tokenizer_fields, place)
     completed, prompter = _prompter(profile, checkpoint.config, checkpoint.generation, tokenizer)
 
-    from aira_cli.engine.local.device import memory_errors, pick_device, pick_dtype
+    from aira_cli.engine.local.device import memory_errors, pick_device, pick_precision
     from aira_cli.engine.local.engine import LocalEngine
     from aira_cli.engine.local.load import load_model
 
     torch_device = pick_device(device)
-    torch_dtype = pick_dtype(dtype, torch_device)
+    precision = pick_precision(dtype, torch_device)
     with memory_errors(torch_device):
-        model = load_model(checkpoint, torch_device, torch_dtype)
+        model = load_model(checkpoint, torch_device, precision)
     return completed, LocalEngine(model, prompter)
 
 

@@ -364,6 +364,10 @@ MESSAGES: dict[str, str] = {
     ),
     "error.device_unknown": "--device {device!r} is no device. Examples: cpu, cuda, cuda:1, mps.",
     "error.device_missing": "There is no device {device} on this machine; there are: {known}.",
+    "error.int8_unsupported": (
+        "--dtype int8 exists for the architectures llama, bloom and gpt2 only; this model is "
+        "{name}.\nUse another --dtype."
+    ),
     "error.dtype_unknown": "There is no --dtype {dtype!r}; there are: {known}.",
     "error.out_of_memory": (
         "Out of memory on the device {device}.\n"
@@ -497,7 +501,10 @@ MESSAGES: dict[str, str] = {
     "help.greedy": "The same as --temperature 0.",
     "help.raw": "Sends the text as it is, without a chat format.",
     "help.device": "cpu, cuda, cuda:1 or mps; without it, the best there is.",
-    "help.dtype": "float32, bfloat16 or float16; without it, what is fast on the device.",
+    "help.dtype": (
+        "float32, bfloat16, float16, or int8 (weights rounded to 8 bits); without it, what is fast "
+        "on the device."
+    ),
     "help.offline": "Uses no network.",
     "help.json": "One line of JSON an answer.",
     "help.no_stream": "Shows the answers only when they are complete.",

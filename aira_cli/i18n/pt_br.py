@@ -373,6 +373,10 @@ MESSAGES: dict[str, str] = {
         "--device {device!r} não é um dispositivo. Exemplos: cpu, cuda, cuda:1, mps."
     ),
     "error.device_missing": "O dispositivo {device} não existe nesta máquina; há: {known}.",
+    "error.int8_unsupported": (
+        "--dtype int8 só existe para as arquiteturas llama, bloom e gpt2; este modelo é {name}.\n"
+        "Use outro --dtype."
+    ),
     "error.dtype_unknown": "--dtype {dtype!r} não existe; há: {known}.",
     "error.out_of_memory": (
         "Faltou memória no dispositivo {device}.\n"
@@ -507,7 +511,10 @@ MESSAGES: dict[str, str] = {
     "help.greedy": "O mesmo que --temperature 0.",
     "help.raw": "Envia o texto como está, sem formato de conversa.",
     "help.device": "cpu, cuda, cuda:1 ou mps; sem isso, o melhor que houver.",
-    "help.dtype": "float32, bfloat16 ou float16; sem isso, o que for rápido no dispositivo.",
+    "help.dtype": (
+        "float32, bfloat16, float16, ou int8 (pesos arredondados a 8 bits); sem isso, o que for "
+        "rápido no dispositivo."
+    ),
     "help.offline": "Não usa a rede.",
     "help.json": "Uma linha de JSON por resposta.",
     "help.no_stream": "Mostra as respostas só quando estão completas.",

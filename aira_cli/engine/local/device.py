@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
 from aira_cli.errors import AiraError, UsageError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+INT8 = "int8"
 
 
 def pick_device(asked: str | None) -> torch.device:
@@ -37,15 +39,28 @@ def _is_there(device: torch.device) -> bool:
     return device.type in available_devices() and not device.index
 
 
-def pick_dtype(asked: str | None, device: torch.device) -> torch.dtype:
-    """The type asked for, else the one that is fast on `device`.
+@dataclass(frozen=True)
+class Precision:
+    """The type that is computed in, and whether the weights of products are kept in 8 bits."""
+
+    dtype: torch.dtype
+    int8: bool = False
+
+
+def pick_precision(asked: str | None, device: torch.device) -> Precision:
+    """What was asked for, else the type that is fast on `device`. UsageError for other words."""
+    if asked in DTYPES:
+        return Precision(DTYPES[asked])
+    if asked not in (None, INT8):
+        raise UsageError("dtype_unknown", dtype=asked, known=", ".join([*DTYPES, INT8]))
+    return Precision(fast_dtype(device), int8=asked == INT8)
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """The type with the fastest products on `device`.
 
     A CPU without bfloat16 instructions computes in bfloat16 slower than in float32.
     """
-    if asked is not None:
-        if asked not in DTYPES:
-            raise UsageError("dtype_unknown", dtype=asked, known=", ".join(DTYPES))
-        return DTYPES[asked]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if device.type == "mps":
