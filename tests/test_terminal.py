@@ -111,6 +111,19 @@ def test_a_conversation(window: Callable[..., Terminal]) -> None:
     assert terminal.wait() == 0
 
 
+def test_what_is_typed_while_answers_grow_waits_for_the_prompt(
+    window: Callable[..., Terminal],
+) -> None:
+    terminal = window("chat", "-q", "-n", "2", "--max-new-tokens", "40", "--lang", "en")
+    terminal.until("Ctrl-D leaves")
+    terminal.send("Tell me a story.\r")
+    terminal.until(lambda s: len(s) > 200)
+    terminal.send("impatient words")
+    seen = terminal.until(lambda s: s.count("Question:") == 2)
+    assert seen.count("Answer") == 2
+    assert terminal.until("Question: 👤 impatient words").count("impatient words") == 1
+
+
 def test_ctrl_c_twice_leaves_a_conversation(window: Callable[..., Terminal]) -> None:
     terminal = window("chat", "-q", "--lang", "en")
     terminal.until("Ctrl-D leaves")
