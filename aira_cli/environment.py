@@ -41,9 +41,9 @@ class Environment:
             if reconfigure is not None:
                 reconfigure(errors="replace")
         return cls(
-            stdin=sys.stdin,
-            stdout=sys.stdout,
-            stderr=sys.stderr,
+            stdin=sys.stdin or _nobody("r"),
+            stdout=sys.stdout or _nobody("w"),
+            stderr=sys.stderr or _nobody("w"),
             variables=os.environ,
             config_dir=platformdirs.user_config_path("aira", appauthor=False),
             cache_dir=platformdirs.user_cache_path("aira", appauthor=False),
@@ -59,6 +59,12 @@ class Environment:
         code = next((value for value in named if value), "") or locale.getlocale()[0] or ""
         neutral = code.split(".")[0].upper() in ("", "C", "POSIX")
         return "pt" if neutral or code.lower().startswith("pt") else "en"
+
+
+def _nobody(mode: str) -> TextIO:
+    """What stands in for a stream that the caller closed: Python gives None then."""
+    stream: TextIO = Path(os.devnull).open(mode, encoding="utf-8")  # type: ignore[assignment] # noqa: SIM115
+    return stream
 
 
 def is_terminal(stream: TextIO | None) -> bool:

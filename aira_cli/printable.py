@@ -6,6 +6,7 @@ are shown. Markup is another matter: what is shown is never parsed as Rich marku
 
 from __future__ import annotations
 
+import json
 import re
 
 # C0 except tab and newline, DEL, C1, line/paragraph separators, and the bidirectional controls
@@ -19,6 +20,12 @@ _UNPRINTABLE = re.compile(
 def printable(text: str) -> str:
     """`text` without control characters; tab and newline stay. Works piece by piece, too."""
     return _UNPRINTABLE.sub("", text)
+
+
+def printable_json(content: object) -> str:
+    """`content` as one line of JSON in which what is not printable stands escaped."""
+    line = json.dumps(content, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def one_line(text: str, limit: int = 200) -> str:

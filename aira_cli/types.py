@@ -11,6 +11,9 @@ from typing import ClassVar, Literal
 
 Role = Literal["system", "user", "assistant"]
 
+#: What --dtype may be: types that are computed in, and int8 for weights alone.
+NUMBER_TYPES = ("float32", "bfloat16", "float16", "int8")
+
 #: Why a row ended: a stop token, a stop string, the token limit, or the person.
 FinishReason = Literal["end", "stop", "length", "interrupted"]
 

@@ -194,7 +194,7 @@ def wrong(person: Person, *arguments: str, code: int, says: str, **options: obje
         (("--repetition-penalty", "0"), "--repetition-penalty cannot be 0.0"),
         (("--max-new-tokens", "0"), "--max-new-tokens cannot be 0"),
         (("--seed", "-1"), "--seed cannot be -1"),
-        (("--stop", ""), "--stop"),
+        (("--stop", ""), "--stop cannot be empty"),
         (("-n", "dois"), "--samples: the value 'dois'"),
         (("--greedy", "-t", "0.5"), "contradict"),
         (("--temprature", "1"), "--temperature"),
@@ -276,6 +276,50 @@ def test_a_command_line_that_is_no_command(person: Person) -> None:
     wrong(person, "models", "show", code=2, says="NAME is missing")
 
 
+def test_what_is_too_much_is_named(person: Person) -> None:
+    wrong(person, "models", "list", "tudo", code=2, says="too much on the command line: tudo.")
+    wrong(person, "chat", "oi", code=2, says="oi")
+
+
+def test_no_arguments_show_the_help_and_no_error(person: Person) -> None:
+    for arguments in ((), ("models",)):
+        assert "Error" not in person(*arguments).err
+
+
+def test_a_file_that_is_no_model_is_told_so(person: Person, tiny: str, tmp_path: Path) -> None:
+    wrong(person, "ask", "olá", "-m", f"{tiny}/model.safetensors", code=2, says="safetensors")
+    (tmp_path / "notes.txt").write_text("x")
+    wrong(person, "ask", "olá", "-m", str(tmp_path / "notes.txt"), code=2, says="not a .gguf")
+
+
+def test_a_name_like_no_other_gets_all_names(person: Person) -> None:
+    wrong(person, "ask", "olá", "-m", "zzzz", code=3, says="There are: aira-2-portuguese-124m")
+
+
+def test_a_broken_config_file_hides_neither_list_nor_doctor(person: Person) -> None:
+    (person.home / "config").mkdir()
+    (person.home / "config" / "config.yaml").write_text("modell: x\n")
+    listed, doctor = person("models", "list"), person("doctor")
+    assert listed.code == 0 and "ttl-460m-awq *" in listed.out
+    assert "this file may have: model, lang" in listed.err
+    assert doctor.code == 0 and "`modell`" in doctor.out
+
+
+def test_a_cache_that_cannot_be_made_is_told(person: Person, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    wrong(person, "models", "pull", "smollm2-135m", code=1, says="Cannot write to")
+
+
+def test_control_characters_of_a_prompt_stay_escaped_in_json(person: Person, tiny: str) -> None:
+    evil = "a\x9b31m\u202eb"
+    answers = person("ask", evil, "-m", tiny, *ASK, "--json").out
+    listing = person("ask", evil, "-m", tiny, "--dry-run").out
+    segments = person("ask", evil, "-m", tiny, "--dry-run", "--json").out
+    for out in (answers, listing, segments):
+        assert "\x9b" not in out and "\u202e" not in out and "\\u202e" in out
+    assert json.loads(answers.splitlines()[0])["prompt"] == evil
+
+
 def test_debug_shows_the_traceback(person: Person, tiny: str) -> None:
     assert "Traceback" in person("ask", "olá", "-m", tiny, "-n", "0", "--debug").err
 
@@ -301,7 +345,7 @@ def test_models_list_show_path_rm(person: Person, tiny: str) -> None:
     names = [line.split("\t")[0] for line in listed.out.splitlines()]
     assert "ttl-460m-awq *" in names and "aira-2-portuguese-1b7" in names
     shown = person("models", "show", "ttl-460m-awq").out
-    assert "468,243,456" in shown and "prompt_format: ttl" in shown
+    assert "468 243 456" in shown and "prompt_format: ttl" in shown
     assert "our own (llama)" in shown and "our own (llama)" in person("models", "show", tiny).out
     person.write_profile("mine", f"source: {{path: {tiny}}}\n")
     assert person("models", "path", "mine").out == f"{tiny}\n"

@@ -176,3 +176,13 @@ def test_a_full_disk_is_told(program: Program) -> None:
         )  # fmt: skip
     assert ran.returncode == 1 and ran.stderr.startswith("Erro: ")
     assert "Traceback" not in ran.stderr
+
+
+def test_streams_that_the_caller_closed(program: Program, tmp_path: Path) -> None:
+    """`aira … >&-`: there is nobody to answer, and that is no failure of ours."""
+    for closed in (">&-", "2>&-", "<&-"):
+        ran = subprocess.run(
+            ["bash", "-c", f"{program.command} models list {closed}"],
+            env=dict(program.variables), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (ran.returncode, ran.stderr) == (0, ""), closed

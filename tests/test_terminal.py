@@ -102,6 +102,9 @@ def test_a_conversation(window: Callable[..., Terminal]) -> None:
     terminal.until(lambda s: s.count("Resposta 2") == 2 and s.endswith("Pergunta: 👤"))
     terminal.send("half a line")
     terminal.read()
+    terminal.send(CONTROL_C)  # clears the line, and that is all
+    terminal.read()
+    assert "Ctrl-C outra vez" not in terminal.screen()
     terminal.send(CONTROL_C)
     terminal.until("Ctrl-C outra vez ou Ctrl-D para sair")
     terminal.read(2.2)

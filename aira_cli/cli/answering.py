@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from aira_cli.cli.boundary import INTERRUPTED, Runtime
 from aira_cli.cli.flags import ModelFlags
 from aira_cli.cli.opening import opened
 from aira_cli.environment import is_terminal
+from aira_cli.printable import printable_json
 from aira_cli.profiles.schema import Profile
 from aira_cli.session import run_turn
 from aira_cli.types import Message, Request
@@ -93,7 +93,7 @@ def show_prompt(runtime: Runtime, chosen: ModelFlags, asked: Asked, *, as_json: 
     stdout = runtime.environment.stdout
     if as_json:
         content = prompt_object(profile.name, name, prompt)
-        print(json.dumps(content, ensure_ascii=False), file=stdout)
+        print(printable_json(content), file=stdout)
         return
     heading = runtime.t("ask.dry_run", name=profile.name, format=name, tokens=len(prompt.ids))
     print("\n".join([heading, *prompt_lines(prompt)]), file=stdout)

@@ -72,7 +72,8 @@ def _localize(command: Any, t: Translate) -> None:
 
 def _usage(line: str, t: Translate) -> str:
     line = line.replace("Usage:", t("help.usage"), 1)
-    return line.replace("[OPTIONS]", f"[{t('help.panel_options').upper()}]")
+    line = line.replace("[OPTIONS]", f"[{t('help.panel_options').upper()}]")
+    return line.replace("COMMAND [ARGS]...", t("help.command"))
 
 
 def _localize_command(command: Any, t: Translate) -> None:

@@ -103,7 +103,8 @@ def _report(error: Exception, runtime: Runtime) -> int:
     stderr = runtime.environment.stderr
     if runtime.environment.debug:
         traceback.print_exception(error, file=stderr)
-    print(printable(_message(error, runtime)), file=stderr)
+    if type(error).__name__ != "NoArgsIsHelpError":  # its help was shown
+        print(printable(_message(error, runtime)), file=stderr)
     return error.exit_code if isinstance(error, AiraError | TyperException) else 1
 
 

@@ -12,6 +12,7 @@ import typer
 import aira_cli
 from aira_cli.cli.boundary import Runtime
 from aira_cli.cli.opening import REACH_SECONDS, wanted_model
+from aira_cli.errors import AiraError
 from aira_cli.profiles.store import DEFAULT_MODEL, EMBEDDED_MODEL, ProfileStore, broken_profiles
 from aira_cli.sources.resolve import cached_size, find_cached, reachable
 from aira_cli.ui.tables import print_facts, size
@@ -87,7 +88,13 @@ def _choice(runtime: Runtime, store: ProfileStore) -> Iterator[Fact]:
     """Which model a bare `aira ask` would run, and where."""
     from aira_cli.engine.local.device import pick_device
 
-    wanted = wanted_model(runtime, None, store)
+    try:
+        wanted = wanted_model(runtime, None, store)
+        if wanted is not None:
+            store.find(wanted)
+    except AiraError as error:
+        yield runtime.t("doctor.runs"), runtime.t(f"error.{error.key}", **error.fields)
+        return
     if wanted is not None:
         name, why = wanted, runtime.t("doctor.chosen")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,9 @@ from pydantic import ValidationError
 
 from aira_cli.errors import UsageError
 from aira_cli.profiles.schema import Profile, SamplingFields
-from aira_cli.types import Sampling
+from aira_cli.types import NUMBER_TYPES, Sampling
+
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 Model = Annotated[str | None, typer.Option("--model", "-m", help="help.model", metavar="NAME")]
 Samples = Annotated[int | None, typer.Option("--samples", "-n", help="help.samples")]
@@ -37,13 +40,20 @@ Lang = Annotated[str | None, typer.Option("--lang", help="help.lang", metavar="p
 
 @dataclass(frozen=True)
 class ModelFlags:
-    """Which model, and where it runs."""
+    """Which model, and where it runs. UsageError for a device or number type nobody has."""
 
     model: str | None
     device: str | None
     dtype: str | None
     offline: bool
     quiet: bool
+
+    def __post_init__(self) -> None:
+        # Before a network is asked or torch imported; whether the device is there comes later.
+        if self.device is not None and not _DEVICE.fullmatch(self.device):
+            raise UsageError("device_unknown", device=self.device)
+        if self.dtype is not None and self.dtype not in NUMBER_TYPES:
+            raise UsageError("dtype_unknown", dtype=self.dtype, known=", ".join(NUMBER_TYPES))
 
 
 def given(**flags: Any) -> dict[str, Any]:
@@ -54,6 +64,8 @@ def given(**flags: Any) -> dict[str, Any]:
     greedy, temperature = flags.pop("greedy"), flags.get("temperature")
     if greedy and temperature:
         raise UsageError("greedy_with_temperature", value=temperature)
+    if "" in (flags.get("stop") or ()):
+        raise UsageError("stop_empty")
     settings = {name: value for name, value in flags.items() if value is not None}
     if greedy:
         settings["temperature"] = 0.0

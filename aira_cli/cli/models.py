@@ -10,7 +10,7 @@ import typer
 from aira_cli.cli import flags
 from aira_cli.cli.boundary import Runtime
 from aira_cli.cli.opening import wanted_model
-from aira_cli.errors import ModelUnavailable
+from aira_cli.errors import ModelUnavailable, UsageError
 from aira_cli.profiles.schema import Profile
 from aira_cli.profiles.store import (
     DEFAULT_MODEL,
@@ -32,11 +32,12 @@ def list_models(context: typer.Context) -> None:
     runtime: Runtime = context.obj
     store = ProfileStore(runtime.environment.config_dir)
     broken = dict(broken_profiles(store))
-    rows = [_row(runtime, store, name) for name in store.names() if name not in broken]
     t = runtime.t
+    wanted, wrong = _wanted(runtime, store)
+    rows = [_row(runtime, store, name, wanted) for name in store.names() if name not in broken]
     heads = [t(f"models.{head}") for head in ("name", "parameters", "here", "licence", "about")]
     print_table(runtime.environment.stdout, heads, rows)
-    for error in broken.values():
+    for error in [*broken.values(), *wrong]:
         print(
             t("error.prefix") + t(f"error.{error.key}", **error.fields),
             file=runtime.environment.stderr,
@@ -53,7 +54,10 @@ def show(context: typer.Context, name: Name) -> None:
         (t("models.name"), profile.name),
         (t("models.about"), profile.description.text(runtime.language)),
         (t("models.limits"), profile.limits.text(runtime.language)),
-        (t("models.parameters"), f"{profile.parameters:,}" if profile.parameters else ""),
+        (
+            t("models.parameters"),
+            _grouped(profile.parameters),
+        ),
         (t("models.languages"), ", ".join(profile.languages)),
         (t("models.licence"), profile.licence),
         (t("models.here"), _here(runtime, profile)),
@@ -101,6 +105,10 @@ def _fetch(runtime: Runtime, profile: Profile, *, shown: bool) -> Path:
         return fetch_all(profile, place)
 
 
+def _grouped(count: int | None) -> str:
+    return f"{count:,}".replace(",", " ") if count else ""
+
+
 def _decoder(runtime: Runtime, profile: Profile) -> str:
     """Whose code will decode it, as far as the profile or the cached files say."""
     from aira_cli.checkpoints.open import open_checkpoint
@@ -116,9 +124,17 @@ def _decoder(runtime: Runtime, profile: Profile) -> str:
     return runtime.t(key, name=config.get("model_type", "?"))
 
 
-def _row(runtime: Runtime, store: ProfileStore, name: str) -> list[str]:
+def _wanted(runtime: Runtime, store: ProfileStore) -> tuple[str, list[UsageError]]:
+    """The model used without --model; a config.yaml that cannot be read hides no list."""
+    try:
+        return wanted_model(runtime, None, store) or DEFAULT_MODEL, []
+    except UsageError as error:
+        return DEFAULT_MODEL, [error]
+
+
+def _row(runtime: Runtime, store: ProfileStore, name: str, wanted: str) -> list[str]:
     profile = store.load(name)
-    mark = " *" if name == (wanted_model(runtime, None, store) or DEFAULT_MODEL) else ""
+    mark = " *" if name == wanted else ""
     count = profile.parameters
     parameters = f"{count / 1e9:.1f} B" if count and count >= 1e9 else f"{(count or 0) / 1e6:.0f} M"
     return [

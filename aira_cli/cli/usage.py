@@ -38,7 +38,7 @@ def _other(error: TyperException, t: Translate) -> str:
     if error.message.startswith("Missing command"):
         return t("error.missing_command")
     if error.message.startswith("Got unexpected extra"):
-        extra = error.message.partition("(")[2].rstrip(")")
+        extra = error.message.rpartition("(")[2].rstrip(")")
         return t("error.extra_argument", extra=extra)
     return error.message
 

@@ -79,17 +79,16 @@ def open_model(
     Raises UsageError for a device or type that is not there, ModelUnavailable where the files
     cannot be had, CheckpointError where they cannot be used.
     """
-    path = place.resolve(profile.source, weights=True)
-    checkpoint = open_checkpoint(path)
-    tokenizer = _tokenizer(profile, path, checkpoint.tokenizer_fields, place)
-    completed, prompter = _prompter(profile, checkpoint.config, checkpoint.generation, tokenizer)
-
     from aira_cli.engine.local.device import memory_errors, pick_device, pick_precision
     from aira_cli.engine.local.engine import LocalEngine
     from aira_cli.engine.local.load import load_model
 
     torch_device = pick_device(device)
     precision = pick_precision(dtype, torch_device)
+    path = place.resolve(profile.source, weights=True)
+    checkpoint = open_checkpoint(path)
+    tokenizer = _tokenizer(profile, path, checkpoint.tokenizer_fields, place)
+    completed, prompter = _prompter(profile, checkpoint.config, checkpoint.generation, tokenizer)
     with memory_errors(torch_device):
         model = load_model(checkpoint, torch_device, precision)
     return completed, LocalEngine(model, prompter)

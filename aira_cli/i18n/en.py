@@ -321,6 +321,10 @@ MESSAGES: dict[str, str] = {
         "See them all with `aira models list`, or give a folder or a hub name "
         "(organization/name)."
     ),
+    "error.unlike_any_model": (
+        "There is no model called {name}. There are: {known}.\n"
+        "Or give a folder, a .gguf file or a hub name (organization/name[:file.gguf])."
+    ),
     "error.no_such_path": "{path} does not exist.\nCheck the path given to --model.",
     "error.not_here": (
         "The model {name} is not on this machine.\nFetch it with `aira models pull {name}`."
@@ -333,10 +337,12 @@ MESSAGES: dict[str, str] = {
     ),
     "error.profile_unknown_key": (
         "{path}, line {line}: there is no key `{key}`.\n"
-        "Correct or delete it; `aira models show ttl-460m` shows a whole profile."
+        "Correct or delete it; this file may have: {known}."
     ),
     "error.profile_missing_key": "{path}, line {line}: the key `{key}` is missing.",
-    "error.profile_bad_value": "{path}, line {line}: the value {value} does not do for `{key}`.",
+    "error.profile_bad_value": (
+        "{path}, line {line}: the value {value} does not do for `{key}`; allowed is {allowed}."
+    ),
     "error.profile_extends_itself": (
         "{path}: `extends: {name}` comes back to this very profile. Undo the circle."
     ),
@@ -347,6 +353,7 @@ MESSAGES: dict[str, str] = {
     "error.greedy_with_temperature": (
         "--greedy and --temperature {value} contradict each other; use one of them."
     ),
+    "error.stop_empty": "--stop cannot be empty: give the text before which the answer is to end.",
     "error.language_unknown": "There is no --lang {language!r}; there are: {known}.",
     "error.empty_prompt": (
         "The prompt is missing. Write it behind `aira ask`, or send it through standard input."
@@ -408,7 +415,7 @@ MESSAGES: dict[str, str] = {
     "layout.length": "[cut at {tokens} tokens]",
     "layout.interrupted": "[interrupted]",
     "ask.greedy_one": "At temperature 0 all answers would be equal: only one is generated.",
-    "ask.dry_run": "{name}, format {format}: {tokens} tokens would be sent.",
+    "ask.dry_run": "{name}, format {format}; tokens that would be sent: {tokens}",
     "stats.line": (
         "{name}: {prompt} prompt tokens ({cached} cached) in {prefill} s; {tokens} tokens "
         "generated in {seconds} s = {speed} tokens/s; seed {seed}"
@@ -459,6 +466,7 @@ MESSAGES: dict[str, str] = {
     "chat.context_full": "/new starts another conversation, with the context empty.",
     # --help
     "help.usage": "Usage:",
+    "help.command": "COMMAND [ARGUMENTS]...",
     "help.panel_arguments": "Arguments",
     "help.panel_options": "Options",
     "help.panel_commands": "Commands",

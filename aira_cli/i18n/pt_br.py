@@ -330,6 +330,10 @@ MESSAGES: dict[str, str] = {
         "Veja todos com `aira models list`, ou dê uma pasta ou um nome do hub "
         "(organização/nome)."
     ),
+    "error.unlike_any_model": (
+        "Não há modelo chamado {name}. Há: {known}.\n"
+        "Ou dê uma pasta, um arquivo .gguf ou um nome do hub (organização/nome[:arquivo.gguf])."
+    ),
     "error.no_such_path": "Não existe {path}.\nConfira o caminho dado em --model.",
     "error.not_here": (
         "O modelo {name} não está nesta máquina.\nBaixe-o com `aira models pull {name}`."
@@ -342,10 +346,12 @@ MESSAGES: dict[str, str] = {
     ),
     "error.profile_unknown_key": (
         "{path}, linha {line}: a chave `{key}` não existe.\n"
-        "Corrija ou apague; `aira models show ttl-460m` mostra um perfil completo."
+        "Corrija ou apague; neste arquivo há: {known}."
     ),
     "error.profile_missing_key": "{path}, linha {line}: falta a chave `{key}`.",
-    "error.profile_bad_value": "{path}, linha {line}: o valor {value} não serve para `{key}`.",
+    "error.profile_bad_value": (
+        "{path}, linha {line}: o valor {value} não serve para `{key}`; o permitido é {allowed}."
+    ),
     "error.profile_extends_itself": (
         "{path}: `extends: {name}` acaba voltando a este mesmo perfil. Desfaça o círculo."
     ),
@@ -353,6 +359,9 @@ MESSAGES: dict[str, str] = {
     "error.flag_out_of_range": "{flag} não pode ser {value}; o permitido é {allowed}.",
     "error.greedy_with_temperature": (
         "--greedy e --temperature {value} se contradizem; use só um dos dois."
+    ),
+    "error.stop_empty": (
+        "--stop não pode ser vazio: dê o texto antes do qual a resposta deve terminar."
     ),
     "error.language_unknown": "--lang {language!r} não existe; há: {known}.",
     "error.empty_prompt": (
@@ -418,7 +427,7 @@ MESSAGES: dict[str, str] = {
     "layout.length": "[cortada em {tokens} tokens]",
     "layout.interrupted": "[interrompida]",
     "ask.greedy_one": "Com temperatura 0 todas as respostas seriam iguais: uma só é gerada.",
-    "ask.dry_run": "{name}, formato {format}: {tokens} tokens seriam enviados.",
+    "ask.dry_run": "{name}, formato {format}; tokens que seriam enviados: {tokens}",
     "stats.line": (
         "{name}: {prompt} tokens de pergunta ({cached} já em cache) em {prefill} s; {tokens} "
         "tokens gerados em {seconds} s = {speed} tokens/s; semente {seed}"
@@ -469,6 +478,7 @@ MESSAGES: dict[str, str] = {
     "chat.context_full": "/nova começa outra conversa, com o contexto vazio.",
     # --help
     "help.usage": "Uso:",
+    "help.command": "COMANDO [ARGUMENTOS]...",
     "help.panel_arguments": "Argumentos",
     "help.panel_options": "Opções",
     "help.panel_commands": "Comandos",

@@ -60,9 +60,10 @@ class ProfileStore:
         for depth in (1, 0):
             if name in self._layers[depth]:
                 return self._load_file(self._layers[depth][name], name, depth)
-        nearest = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.4)
-        known = ", ".join(nearest or self.names())
-        raise ModelUnavailable("unknown_model", name=name, nearest=known)
+        nearest = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
+        if nearest:
+            raise ModelUnavailable("unknown_model", name=name, nearest=", ".join(nearest))
+        raise ModelUnavailable("unlike_any_model", name=name, known=", ".join(self.names()))
 
     def find(self, wanted: str) -> Profile:
         """A profile's name, a folder, a .gguf or .yaml file, or a hub name (org/name[:file])."""
@@ -71,7 +72,7 @@ class ProfileStore:
         path = Path(wanted).expanduser()
         if path.suffix in (".yaml", ".yml") and path.is_file():
             return self._load_file(path, path.stem, depth=2)
-        if path.is_dir() or (path.suffix == ".gguf" and path.is_file()):
+        if path.is_dir() or path.is_file():
             return Profile(name=path.resolve().name, source=LocalSource(str(path.resolve())))
         if wanted.startswith((".", "/", "~")) or wanted.endswith((".yaml", ".yml")):
             raise ModelUnavailable("no_such_path", path=wanted)

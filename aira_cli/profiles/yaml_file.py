@@ -51,12 +51,26 @@ def validate(
         loc = [part for part in first["loc"] if not str(part).endswith("Source")]
         key, line = ".".join(map(str, loc)), _line_of(node, loc)
         if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            raise UsageError("profile_unknown_key", path=path, line=line, key=key) from error
+            known = ", ".join(name for name in model.model_fields if name != "name")
+            raise UsageError(
+                "profile_unknown_key", path=path, line=line, key=key, known=known
+            ) from error
         if first["type"] in ("missing", "missing_argument"):
             raise UsageError("profile_missing_key", path=path, line=line, key=key) from error
         raise UsageError(
-            "profile_bad_value", path=path, line=line, key=key, value=one_line(repr(first["input"]))
-        ) from error
+            "profile_bad_value", path=path, line=line, key=key,
+            value=one_line(repr(first["input"])), allowed=_allowed(first),
+        ) from error  # fmt: skip
+
+
+def _allowed(error: Any) -> str:
+    """What would have been right: the words of a choice, a limit, or the kind of value."""
+    limits = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    context = error.get("ctx", {})
+    if "expected" in context:
+        return str(context["expected"]).replace(" or ", ", ")
+    found = [f"{sign} {context[name]}" for name, sign in limits.items() if name in context]
+    return ", ".join(found) or str(error["type"]).removesuffix("_type").removesuffix("_parsing")
 
 
 def _most_telling(error: ValidationError) -> Any:

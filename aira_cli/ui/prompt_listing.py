@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from aira_cli.printable import printable
+from aira_cli.printable import printable, printable_json
 from aira_cli.prompts.segments import Control, Prompt
 
 
@@ -16,9 +15,7 @@ def prompt_lines(prompt: Prompt) -> list[str]:
         if isinstance(segment, Control):
             lines.append(f"  control {segment.id:>6}  {printable(segment.piece)}")
         else:
-            lines.append(
-                f"  text            {printable(json.dumps(segment.text, ensure_ascii=False))}"
-            )
+            lines.append(f"  text            {printable_json(segment.text)}")
     return [*lines, "  ids             " + " ".join(map(str, prompt.ids))]
 
 

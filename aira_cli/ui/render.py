@@ -5,7 +5,6 @@ Each is used as `with view: run_turn(engine, request, view.show)`, then `view.fi
 
 from __future__ import annotations
 
-import json
 import time
 from types import TracebackType
 from typing import Protocol, Self, TextIO
@@ -13,6 +12,7 @@ from typing import Protocol, Self, TextIO
 from rich.console import Console, Group
 from rich.text import Text
 
+from aira_cli.printable import printable_json
 from aira_cli.session import Answer, Turn
 from aira_cli.types import Chunk
 from aira_cli.ui.painter import Painter
@@ -100,7 +100,7 @@ class JsonView(_Quiet):
 
     def finish(self, turn: Turn) -> None:
         for answer in turn.answers:
-            self._stream.write(json.dumps(self._row(turn, answer), ensure_ascii=False) + "\n")
+            self._stream.write(printable_json(self._row(turn, answer)) + "\n")
         self._stream.flush()
 
     def _row(self, turn: Turn, answer: Answer) -> dict[str, object]:

@@ -56,16 +56,17 @@ class Repl:
             except EOFError:
                 return 0
             except KeyboardInterrupt:
-                if self._interrupted_twice():
+                if not self._prompt.default_buffer.text and self._interrupted_twice():
                     return INTERRUPTED
                 continue
             if not line.strip():
                 continue
-            if not line.startswith("/"):
+            words = line.lstrip()
+            if not words.startswith("/"):
                 self._turn(line)
-            elif line.startswith("//"):
-                self._turn(line[1:])
-            elif self._command(line):
+            elif words.startswith("//"):
+                self._turn(words[1:])
+            elif self._command(words):
                 return 0
 
     def _interrupted_twice(self) -> bool:

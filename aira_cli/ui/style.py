@@ -40,9 +40,10 @@ class Labels:
     def answer_text(self, answer: Answer) -> Text:
         """Label, answer and ending as styled text."""
         text = Text(self.answer(answer.row), style="bold cyan")
-        text.append(" " + answer.text.strip(), style="default not bold")
-        ending = self.ending(answer)
-        return text.append(f" {ending}", style="dim not bold default") if ending else text
+        for part, style in ((answer.text.strip(), "default"), (self.ending(answer), "dim default")):
+            if part:
+                text.append(f" {part}", style=f"{style} not bold")
+        return text
 
 
 def stats_line(t: Translate, model: str, turn: Turn) -> str:

@@ -13,18 +13,27 @@ from aira_cli.environment import is_terminal
 from aira_cli.printable import one_line
 from aira_cli.ui.style import console_for
 
+_WIDE = 110  # columns from which on a last column of prose can be read
+
 
 def print_table(stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """`rows` under `heads`. A pipe gets tab-separated lines, so that cut and awk can read them."""
+    """`rows` under `heads`. A pipe gets tab-separated lines, so that cut and awk can read them.
+
+    The first column is never broken; the last one is left out of a narrow window.
+    """
     if not is_terminal(stream):
         for row in (heads, *rows):
             stream.write("\t".join(one_line(cell) for cell in row) + "\n")
         stream.flush()
         return
-    table = Table(*heads, box=SIMPLE_HEAD, header_style="bold")
+    console = console_for(stream)
+    shown = len(heads) if console.width >= _WIDE else len(heads) - 1
+    table = Table(box=SIMPLE_HEAD, header_style="bold")
+    for number, head in enumerate(heads[:shown]):
+        table.add_column(head, no_wrap=number == 0)
     for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    console_for(stream).print(table)
+        table.add_row(*(Text(one_line(cell)) for cell in row[:shown]))
+    console.print(table)
 
 
 def print_facts(stream: TextIO, facts: Sequence[tuple[str, str]]) -> None:
