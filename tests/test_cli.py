@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -249,6 +250,11 @@ def test_prompts_that_cannot_be_sent(person: Person, tiny: str) -> None:
         says="byte 0xe9 at position 0",
     )
     wrong(person, "ask", "oi " * 300, "-m", tiny, code=4, says="256")
+    # … before any weights are read, and before a question is shown that nobody will answer
+    bare = person.home / "bare"
+    shutil.copytree(tiny, bare)
+    (bare / "model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}              ")
+    wrong(person, "ask", "oi " * 300, "-m", str(bare), code=4, says="256", terminal=True)
 
 
 def test_damaged_checkpoints(person: Person, tmp_path: Path) -> None:

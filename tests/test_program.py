@@ -119,12 +119,15 @@ def test_a_corrupt_or_cut_download_is_never_used(program: Program, tiny_hub: Hub
 
 def test_a_closed_pipe_is_quiet(program: Program, tiny_hub: HubServer, tmp_path: Path) -> None:
     folder = tmp_path / "repository"
-    command = f"{program.command} ask olá -m {folder} -n 1 --max-new-tokens 200 | head -c 1"
+    command = (
+        f"{program.command} ask olá -m {folder} -n 1 --max-new-tokens 200 | head -c 1;"
+        "exit ${PIPESTATUS[0]}"
+    )
     ran = subprocess.run(
         ["bash", "-c", command], env=dict(program.variables), capture_output=True, check=False,
         stdin=subprocess.DEVNULL, timeout=120,
     )  # fmt: skip
-    assert ran.stderr == b""
+    assert (ran.returncode, ran.stderr) == (0, b"")
 
 
 def test_ctrl_c_keeps_what_is_there_and_exits_with_130(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aira_cli.cli import flags
 from aira_cli.cli.boundary import INTERRUPTED, Runtime
@@ -18,6 +18,9 @@ from aira_cli.types import Message, Request
 from aira_cli.ui.prompt_listing import prompt_lines, prompt_object
 from aira_cli.ui.render import JsonView, LiveView, NumberedView, TextView, View
 from aira_cli.ui.style import Labels, console_for, stats_line
+
+if TYPE_CHECKING:
+    from aira_cli.engine.local.prompter import Prompter
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,13 @@ def answer(runtime: Runtime, chosen: ModelFlags, asked: Asked, shown: Shown) -> 
     """Opens the model, runs the turn, shows it; the exit code."""
     from aira_cli.engine.open import open_model
 
+    def refuse_early(profile: Profile, prompter: Prompter) -> None:
+        prompter.prompt(asked.request(profile))
+
     profile, engine = opened(
-        runtime, chosen, lambda p, place: open_model(p, place, chosen.device, chosen.dtype)
+        runtime,
+        chosen,
+        lambda p, place: open_model(p, place, chosen.device, chosen.dtype, refuse_early),
     )
     request = asked.request(profile)
     if request.sampling.samples < asked.settings.get("samples", 0) and not chosen.quiet:

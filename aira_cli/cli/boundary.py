@@ -44,6 +44,10 @@ def run(arguments: Sequence[str], environment: Environment | None = None) -> int
         code = build_app(runtime)(args=rest, obj=runtime)
         environment.stdout.flush()
         return code
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # Typer's own way of leaving
+            return _closed_pipe()
+        raise
     except KeyboardInterrupt:
         return INTERRUPTED
     except Abort:

@@ -6,7 +6,7 @@ checkpoint's own files. torch is imported only where weights are loaded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,10 +72,15 @@ def open_prompter(profile: Profile, place: Place) -> tuple[Profile, Prompter]:
 
 
 def open_model(
-    profile: Profile, place: Place, device: str | None, dtype: str | None
+    profile: Profile,
+    place: Place,
+    device: str | None,
+    dtype: str | None,
+    check: Callable[[Profile, Prompter], object] | None = None,
 ) -> tuple[Profile, LocalEngine]:
     """The completed profile and an engine with its weights on `device`, in `dtype`.
 
+    `check` is called before the weights are loaded, and may refuse by raising.
     Raises UsageError for a device or type that is not there, ModelUnavailable where the files
     cannot be had, CheckpointError where they cannot be used.
     """
@@ -89,6 +94,8 @@ def open_model(
     checkpoint = open_checkpoint(path)
     tokenizer = _tokenizer(profile, path, checkpoint.tokenizer_fields, place)
     completed, prompter = _prompter(profile, checkpoint.config, checkpoint.generation, tokenizer)
+    if check is not None:
+        check(completed, prompter)
     with memory_errors(torch_device):
         model = load_model(checkpoint, torch_device, precision)
     return completed, LocalEngine(model, prompter)

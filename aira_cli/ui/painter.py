@@ -6,11 +6,10 @@ narrower and the terminal broke those lines anew; this one counts them at the pr
 
 from __future__ import annotations
 
-import io
-import sys
-
 from rich.console import Console, RenderableType
 from rich.segment import Segment, SegmentLines
+
+from aira_cli.ui.echo import Echo
 
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _CLEAR_BELOW = "\x1b[0J"
@@ -22,7 +21,7 @@ class Painter:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._widths: list[int] = []  # cells of each line that is on the screen
-        self._echo = _Echo(console)
+        self._echo = Echo(console.file)
 
     def paint(self, content: RenderableType) -> None:
         """Replaces what was painted before. `content` must be lower than the window."""
@@ -51,34 +50,3 @@ class Painter:
         """One write a frame: nothing flickers between the erasing and the painting."""
         self._console.file.write(codes)
         self._console.file.flush()
-
-
-class _Echo:
-    """The terminal's echo: what is typed while a region is painted would shift its lines.
-
-    Nothing typed is lost; whoever reads the terminal next finds it.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._file = console.file
-        self._before: list[int | list[bytes | int]] | None = None
-
-    def off(self) -> None:
-        if self._before is not None or sys.platform == "win32":
-            return
-        import termios
-
-        try:
-            self._before = termios.tcgetattr(self._file.fileno())
-        except (termios.error, io.UnsupportedOperation):
-            return
-        quiet = termios.tcgetattr(self._file.fileno())
-        quiet[3] &= ~termios.ECHO
-        termios.tcsetattr(self._file.fileno(), termios.TCSANOW, quiet)
-
-    def back(self) -> None:
-        if self._before is not None and sys.platform != "win32":
-            import termios
-
-            termios.tcsetattr(self._file.fileno(), termios.TCSANOW, self._before)
-            self._before = None

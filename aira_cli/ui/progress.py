@@ -20,6 +20,7 @@ from rich.text import Text
 
 from aira_cli.environment import is_terminal
 from aira_cli.printable import one_line
+from aira_cli.ui.echo import Echo
 from aira_cli.ui.style import console_for
 
 
@@ -43,9 +44,11 @@ class Loading:
         lines = Group(Spinner("dots", text=Text(sentence)), self._bars)
         visible = shown and is_terminal(stream) and not console.is_dumb_terminal
         self._live = Live(lines, console=console, transient=True) if visible else None
+        self._echo = Echo(stream)
 
     def __enter__(self) -> Self:
         if self._live:
+            self._echo.off()
             self._live.start()
         return self
 
@@ -55,6 +58,7 @@ class Loading:
     ) -> None:  # fmt: skip
         if self._live:
             self._live.stop()
+            self._echo.back()
 
     def progress(self, label: str, done: int, total: int | None) -> None:
         """`done` of `total` bytes of the file called `label`."""

@@ -37,7 +37,13 @@ def print_table(stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[st
 
 
 def print_facts(stream: TextIO, facts: Sequence[tuple[str, str]]) -> None:
-    """Names and values, a line each."""
+    """Names and values, a line each; a terminal breaks long values between words."""
+    if is_terminal(stream):
+        grid = Table.grid(padding=(0, 2))
+        for name, value in facts:
+            grid.add_row(Text(one_line(name)), Text(one_line(value, 1000)))
+        console_for(stream).print(grid)
+        return
     width = max((len(name) for name, _ in facts), default=0)
     for name, value in facts:
         stream.write(f"{name:{width}}  {one_line(value, 1000)}\n")
