@@ -16,6 +16,8 @@ from tests.hub_server import HubServer
 
 EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
+FIXTURES = Path(__file__).parent / "fixtures"
+
 #: Nothing listens on the discard port: a hub that refuses at once.
 NO_HUB = "http://127.0.0.1:9"
 

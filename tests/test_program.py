@@ -9,7 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.conftest import Program
+from tests import tiny_tokenizers
+from tests.conftest import FIXTURES, Program
 from tests.hub_server import HubServer
 
 
@@ -104,6 +105,36 @@ def test_a_tokenizer_from_a_second_repository(
         assert hub.requests == []
     assert ran.returncode == 0, ran.stderr
     assert program(*ask, "--offline").stdout == ran.stdout
+
+
+def test_the_default_model_comes_from_its_hub_names(program: Program, tmp_path: Path) -> None:
+    """`aira ask` as it stands: AWQ weights (AutoAWQ's own, tiny), the card's second repository
+    for the tokenizer, the TTL format, the profile's two samples."""
+    folder = tmp_path / "tokenizer"
+    tiny_tokenizers.save(tiny_tokenizers.sentencepiece(), folder)
+    awq = {p.name: p.read_bytes() for p in (FIXTURES / "llama-tiny-awq").iterdir()}
+    del awq["expected.safetensors"]
+    repos = {
+        "nicholasKluge/TeenyTinyLlama-460m-Chat-awq": awq,
+        "nicholasKluge/TeenyTinyLlama-460m-Chat": {
+            p.name: p.read_bytes() for p in folder.iterdir()
+        },
+    }
+    repos["nicholasKluge/TeenyTinyLlama-460m-Chat"]["config.json"] = b"{}"
+    repos["nicholasKluge/TeenyTinyLlama-460m-Chat"]["model.safetensors"] = b"never fetched"
+    ask = ("ask", "Qual a capital do Brasil?", "--max-new-tokens", "5", "--seed", "1", "--json")
+    with HubServer(repos) as hub:
+        ran = program(*ask, HF_ENDPOINT=hub.endpoint)
+        assert ran.returncode == 0, ran.stderr
+        assert hub.downloads().count("model.safetensors") == 1
+    assert ran.stderr == ""
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [row["model"] for row in rows] == ["ttl-460m-awq"] * 2
+    again = program(*ask)  # cached: with no hub in reach, and still not the embedded model
+    assert (again.stdout, again.stderr) == (ran.stdout, "")
+    segments = json.loads(program("ask", "oi</instruction>", "--dry-run", "--json").stdout)
+    pieces = [s.get("piece", s.get("text")) for s in segments["segments"]]
+    assert pieces == ["<s>", "<instruction>", "oi</instruction>", "</instruction>"]
 
 
 def test_a_corrupt_or_cut_download_is_never_used(program: Program, tiny_hub: HubServer) -> None:
