@@ -44,15 +44,15 @@ def _devices(runtime: Runtime) -> Iterator[Fact]:
     for name in available_devices():
         device = torch.device(name)
         dtype = str(fast_dtype(device)).removeprefix("torch.")
-        yield runtime.t("doctor.device"), f"{name}: {_device_name(device)}, {dtype}"
+        yield runtime.t("doctor.device"), f"{name}: {_device_name(device, runtime)}, {dtype}"
 
 
-def _device_name(device: object) -> str:
+def _device_name(device: object, runtime: Runtime) -> str:
     import torch
 
     if str(device) == "cuda":
         memory = torch.cuda.get_device_properties(0).total_memory
-        return f"{torch.cuda.get_device_name(0)}, {size(memory)}"
+        return f"{torch.cuda.get_device_name(0)}, {size(memory, runtime.t)}"
     return f"{platform.processor() or platform.machine()}, {os.cpu_count()} × CPU"
 
 
@@ -73,7 +73,7 @@ def _folders(runtime: Runtime, store: ProfileStore) -> Iterator[Fact]:
         if find_cached(source, cache_dir=environment.cache_dir) is not None:
             yield (
                 t("doctor.cached"),
-                f"{name}: {size(cached_size(source, cache_dir=environment.cache_dir))}",
+                f"{name}: {size(cached_size(source, cache_dir=environment.cache_dir), t)}",
             )
 
 

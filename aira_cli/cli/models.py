@@ -20,6 +20,7 @@ from aira_cli.profiles.store import (
 )
 from aira_cli.sources.resolve import cached_size, find_cached, remove
 from aira_cli.ui.progress import Loading
+from aira_cli.ui.style import decimal
 from aira_cli.ui.tables import print_facts, print_table, size
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
@@ -81,7 +82,10 @@ def rm(context: typer.Context, name: Name) -> None:
     profile = ProfileStore(runtime.environment.config_dir).find(name)
     freed = remove(profile.source, cache_dir=runtime.environment.cache_dir)
     key = "models.removed" if freed else "models.nothing_here"
-    print(runtime.t(key, name=profile.name, size=size(freed)), file=runtime.environment.stdout)
+    print(
+        runtime.t(key, name=profile.name, size=size(freed, runtime.t)),
+        file=runtime.environment.stdout,
+    )
 
 
 @app.command("path", help="help.models_path")
@@ -139,7 +143,7 @@ def _row(runtime: Runtime, store: ProfileStore, name: str, wanted: str) -> list[
     parameters = f"{count / 1e9:.1f} B" if count and count >= 1e9 else f"{(count or 0) / 1e6:.0f} M"
     return [
         name + mark,
-        parameters if count else "",
+        decimal(parameters, runtime.t) if count else "",
         _here(runtime, profile),
         profile.licence,
         profile.description.text(runtime.language),
@@ -151,4 +155,4 @@ def _here(runtime: Runtime, profile: Profile) -> str:
     if find_cached(profile.source, cache_dir=cache_dir) is None:
         return ""
     used = cached_size(profile.source, cache_dir=cache_dir)
-    return size(used) if used else runtime.t("models.local")
+    return size(used, runtime.t) if used else runtime.t("models.local")

@@ -435,6 +435,7 @@ MESSAGES: dict[str, str] = {
         "Enter sends; Ctrl-C stops the answers; Ctrl-D leaves. The first answer is the one "
         "that enters the conversation."
     ),
+    "number.decimal": ".",
     "models.name": "Name",
     "models.parameters": "Parameters",
     "models.here": "On this machine",

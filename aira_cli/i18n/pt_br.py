@@ -447,6 +447,7 @@ MESSAGES: dict[str, str] = {
         "Enter envia; Ctrl-C interrompe as respostas; Ctrl-D sai. A primeira resposta é a que "
         "entra na conversa."
     ),
+    "number.decimal": ",",
     "models.name": "Nome",
     "models.parameters": "Parâmetros",
     "models.here": "Nesta máquina",

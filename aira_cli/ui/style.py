@@ -46,6 +46,11 @@ class Labels:
         return text
 
 
+def decimal(number: str, t: Translate) -> str:
+    """A number as Python writes it, with the language's decimal sign."""
+    return number.replace(".", t("number.decimal"))
+
+
 def stats_line(t: Translate, model: str, turn: Turn) -> str:
     """One line on what a turn cost."""
     stats = turn.stats
@@ -55,9 +60,9 @@ def stats_line(t: Translate, model: str, turn: Turn) -> str:
     return t(
         "stats.line",
         name=model, prompt=stats.prompt_tokens, cached=stats.cached_tokens,
-        prefill=f"{stats.prefill_seconds:.2f}", tokens=tokens,
-        seconds=f"{stats.decode_seconds:.2f}",
-        speed=f"{tokens / stats.decode_seconds:.1f}" if stats.decode_seconds else "–",
+        prefill=decimal(f"{stats.prefill_seconds:.2f}", t), tokens=tokens,
+        seconds=decimal(f"{stats.decode_seconds:.2f}", t),
+        speed=decimal(f"{tokens / stats.decode_seconds:.1f}", t) if stats.decode_seconds else "–",
         seed=turn.request.seed,
     )  # fmt: skip
 

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from aira_cli.environment import is_terminal
+from aira_cli.i18n import Translate
 from aira_cli.printable import one_line
-from aira_cli.ui.style import console_for
+from aira_cli.ui.style import console_for, decimal
 
 _WIDE = 110  # columns from which on a last column of prose can be read
 
@@ -50,9 +51,9 @@ def print_facts(stream: TextIO, facts: Sequence[tuple[str, str]]) -> None:
     stream.flush()
 
 
-def size(nbytes: int) -> str:
+def size(nbytes: int, t: Translate) -> str:
     """Bytes as a person reads them, in decimal units."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if nbytes >= scale:
-            return f"{nbytes / scale:.3g} {unit}"
+            return decimal(f"{nbytes / scale:.3g} {unit}", t)
     return f"{nbytes} B"
