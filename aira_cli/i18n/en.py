@@ -1,4 +1,4 @@
-"""English."""
+"""English. Sentences and no code, so one long file: a reader looks keys up in it."""
 
 MESSAGES: dict[str, str] = {
     # errors: prompts

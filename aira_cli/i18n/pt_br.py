@@ -1,4 +1,4 @@
-"""Português do Brasil."""
+"""Português do Brasil. Sentences and no code, so one long file: a reader looks keys up in it."""
 
 MESSAGES: dict[str, str] = {
     # errors: prompts

@@ -6,7 +6,6 @@ spares its import.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -20,13 +19,11 @@ from aira_cli.engine.local.device import Precision
 from aira_cli.engine.local.int8 import Int8Embedding, Int8Linear, Int8Weight
 from aira_cli.engine.local.kv_cache import KVCache
 from aira_cli.engine.local.models import bloom, gpt2, llama
+from aira_cli.engine.local.models.config import OLD_TABLES
 from aira_cli.engine.local.models.step import Cache, StepModel
 from aira_cli.errors import CheckpointError, UsageError
 
 ARCHITECTURES: dict[str, ModuleType] = {"bloom": bloom, "gpt2": gpt2, "llama": llama}
-
-# Tables that older releases of transformers saved and that models now compute for themselves.
-_HARMLESS = re.compile(r"rotary_emb\.inv_freq$|attn\.(masked_)?bias$|position_ids$")
 
 
 class OwnDecoder:
@@ -94,7 +91,7 @@ def fill(
     for name, weight in checkpoint.weights():
         slot = name if name in slots else prefix + name
         if slot not in slots:
-            if _HARMLESS.search(name):
+            if OLD_TABLES.search(name):
                 continue
             raise CheckpointError("tensor_unexpected", path=checkpoint.path, name=name)
         if weight.shape != tuple(slots[slot].shape):

@@ -6,11 +6,15 @@ under which it changes nothing. Where neither holds, the checkpoint goes to `gen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 Config = TypeVar("Config")
+
+#: Tensors that older releases of transformers saved and that models now compute for themselves.
+OLD_TABLES = re.compile(r"rotary_emb\.inv_freq$|attn\.(masked_)?bias$|position_ids$")
 
 # Keys that say something about training, files or other programs, whatever their value.
 NEUTRAL = {

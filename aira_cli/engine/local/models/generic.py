@@ -7,7 +7,6 @@ arrive as neutral records and are dequantized into it.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +21,12 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from aira_cli.checkpoints.open import Checkpoint
+from aira_cli.engine.local.models.config import OLD_TABLES
 from aira_cli.errors import CheckpointError
 from aira_cli.printable import one_line
 
 if TYPE_CHECKING:
     from aira_cli.engine.local.models.step import Cache
-
-
-# Tables that older releases saved and that models now compute for themselves.
-_HARMLESS = re.compile(r"rotary_emb\.inv_freq$|attn\.(masked_)?bias$|position_ids$")
 
 
 class KeyValueCache:
@@ -181,5 +177,5 @@ def _check_fit(checkpoint: Checkpoint, loading: dict[str, Any]) -> None:
     for name in sorted(loading["missing_keys"]):
         raise CheckpointError("tensor_missing", path=checkpoint.path, name=name)
     for name in sorted(loading["unexpected_keys"]):
-        if not _HARMLESS.search(name):
+        if not OLD_TABLES.search(name):
             raise CheckpointError("tensor_unexpected", path=checkpoint.path, name=name)
