@@ -325,7 +325,7 @@ MESSAGES: dict[str, str] = {
         "There is no model called {name}. There are: {known}.\n"
         "Or give a folder, a .gguf file or a hub name (organization/name[:file.gguf])."
     ),
-    "error.no_such_path": "{path} does not exist.\nCheck the path given to --model.",
+    "error.no_such_path": "{path} does not exist.\nCheck the path.",
     "error.not_here": (
         "The model {name} is not on this machine.\nFetch it with `aira models pull {name}`."
     ),

@@ -334,7 +334,7 @@ MESSAGES: dict[str, str] = {
         "Não há modelo chamado {name}. Há: {known}.\n"
         "Ou dê uma pasta, um arquivo .gguf ou um nome do hub (organização/nome[:arquivo.gguf])."
     ),
-    "error.no_such_path": "Não existe {path}.\nConfira o caminho dado em --model.",
+    "error.no_such_path": "Não existe {path}.\nConfira o caminho.",
     "error.not_here": (
         "O modelo {name} não está nesta máquina.\nBaixe-o com `aira models pull {name}`."
     ),
