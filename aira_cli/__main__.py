@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from types import FrameType
 
 
 def main() -> None:
+    # Looking for garbage among what an import makes is a third of torch's import; it begins
+    # once a model is open (cli/opening).
+    gc.disable()
     from aira_cli.cli.boundary import run
 
     signal.signal(signal.SIGTERM, _end)

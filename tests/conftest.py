@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,26 @@ def program(tmp_path: Path, kept_folder: Path) -> Program:
         "PYTHONUTF8": "1",
     }
     return Program(str(Path(sys.executable).with_name("aira")), variables)
+
+
+@pytest.fixture(scope="session")
+def kernels_folder(kept_folder: Path) -> Path:
+    """Where the program compiles its kernels; once for all tests."""
+    if not (shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")):
+        pytest.skip("no C++ compiler")
+    return kept_folder / "aira" / "native"
+
+
+@pytest.fixture(params=["native", "torch"])
+def computing(request: pytest.FixtureRequest, kernels_folder: Path) -> Iterator[str]:
+    """With our kernels, and without."""
+    from aira_cli.engine.local.native import kernels
+
+    if request.param == "native":
+        kernels.activate(kernels_folder)
+        assert kernels.active() is not None
+    yield request.param
+    kernels.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from transformers import (
 )
 
 from aira_cli.engine.local.sampling import (
+    choose,
     draw,
     generators,
     repetition_penalty,
@@ -122,3 +123,18 @@ def test_an_impossible_token_is_never_drawn() -> None:
     scores[0, 2] = 0.0
     row = torch.Generator().manual_seed(0)
     assert {draw(scores, [row]).item() for _ in range(50)} == {2}
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.6])
+@pytest.mark.parametrize("ties", [False, True])
+def test_choosing_among_the_best_is_drawing_from_all(top_p: float, ties: bool) -> None:
+    """The short way over k candidates against the long one over the vocabulary, 200 draws."""
+    logits = torch.randn(ROWS, 400, generator=torch.Generator().manual_seed(6)) * 3
+    if ties:
+        logits = logits.round()
+    ids = torch.randint(0, 400, (ROWS, 30), generator=torch.Generator().manual_seed(7))
+    sampling = Sampling(samples=ROWS, temperature=1.3, top_k=9, top_p=top_p, repetition_penalty=1.2)
+    for seed in range(200):
+        drawn = choose(ids, logits, sampling, generators(seed, ROWS))
+        long_way = draw(warped(ids, logits, sampling), generators(seed, ROWS))
+        assert drawn.tolist() == long_way.tolist()

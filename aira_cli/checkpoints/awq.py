@@ -28,9 +28,8 @@ def int4_from_awq(path: Path, layer: str, packed: dict[str, Tensor], group_size:
     qweight, qzeros, scales = packed["qweight"], packed["qzeros"], packed["scales"]
     group = qweight.shape[0] if group_size == WHOLE_INPUT else group_size
     _check(path, layer, packed, group)
-    scale = scales.float().t().contiguous()  # N K/G
-    zero = (8 - _unpack(qzeros).float()) * scale
-    return Int4(_unpack(qweight), scale, zero, group)
+    scale = scales.t().contiguous()  # N K/G
+    return Int4(_unpack(qweight), scale, group, points=_unpack(qzeros))
 
 
 def _unpack(packed: Tensor) -> Tensor:

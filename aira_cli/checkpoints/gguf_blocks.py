@@ -30,13 +30,13 @@ def weight_from_bytes(raw: Tensor, kind: GGMLQuantizationType, shape: tuple[int,
         return Int8(q.flatten(-2), _float16(blocks, 0), BLOCK)
     d = _float16(blocks, 0)
     if kind == GGMLQuantizationType.Q4_0:
-        return Int4(_nibbles(blocks[..., 2:]), d, torch.zeros_like(d), BLOCK)
-    return Int4(_nibbles(blocks[..., 4:]), d, _float16(blocks, 2) + 8 * d, BLOCK)
+        return Int4(_nibbles(blocks[..., 2:]), d, BLOCK, points=8)
+    return Int4(_nibbles(blocks[..., 4:]), d, BLOCK, minima=_float16(blocks, 2))
 
 
 def _float16(blocks: Tensor, at: int) -> Tensor:
-    """The number in bytes `at` and `at` + 1 of each block, as float32 [N, K/32]."""
-    return blocks[..., at : at + 2].contiguous().view(torch.float16).squeeze(-1).float()
+    """The number in bytes `at` and `at` + 1 of each block, float16 [N, K/32]."""
+    return blocks[..., at : at + 2].contiguous().view(torch.float16).squeeze(-1)
 
 
 def _nibbles(packed: Tensor) -> Tensor:

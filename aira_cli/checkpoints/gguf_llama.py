@@ -44,7 +44,7 @@ class GgufLlama:
 
     path: Path
     config: dict[str, Any]
-    file: GgufFile
+    gguf: GgufFile
     names: dict[str, str]
     generation: dict[str, Any] = field(default_factory=dict, init=False)
 
@@ -60,12 +60,16 @@ class GgufLlama:
         return cls(path, config, file, names)
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
+    @property
     def nbytes(self) -> int:
         return self.path.stat().st_size
 
     @property
     def tokenizer_fields(self) -> dict[str, Any]:
-        fields = self.file.fields
+        fields = self.gguf.fields
         return {key: value for key, value in fields.items() if key.startswith("tokenizer.")}
 
     def weights(self) -> Iterator[tuple[str, Weight]]:
@@ -78,7 +82,7 @@ class GgufLlama:
         # Copy on write: torch wants a writable array, and the file stays as it is.
         mapped = np.memmap(self.path, mode="c")
         for name, target in self.names.items():
-            tensor = self.file.tensors[name]
+            tensor = self.gguf.tensors[name]
             raw = torch.from_numpy(mapped[tensor.offset : tensor.offset + tensor.nbytes])
             weight = weight_from_bytes(raw, tensor.kind, tensor.shape)
             heads = self._rotated_heads(name, tensor)

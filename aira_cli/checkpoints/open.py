@@ -28,6 +28,10 @@ class Checkpoint(Protocol):
         """The folder or the GGUF file."""
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that decide what the weights are."""
+
+    @property
     def config(self) -> dict[str, Any]:
         """What a transformers config.json says, or would say, about the model."""
 

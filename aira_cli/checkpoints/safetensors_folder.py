@@ -30,12 +30,12 @@ AWQ_PARTS = ("qweight", "qzeros", "scales")
 
 @dataclass(frozen=True)
 class SafetensorsFolder:
-    """An opened folder; `files` says which of its safetensors files holds each tensor."""
+    """An opened folder; `places` says which of its safetensors files holds each tensor."""
 
     path: Path
     config: dict[str, Any]
     generation: dict[str, Any]
-    files: dict[str, Path]
+    places: dict[str, Path]
     group_size: int | None
     tokenizer_fields: None = field(default=None, init=False)
 
@@ -52,8 +52,12 @@ class SafetensorsFolder:
         return cls(folder, config, generation, _find_tensors(folder), group_size)
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path / "config.json", *sorted(set(self.places.values())))
+
+    @property
     def nbytes(self) -> int:
-        return sum(file.stat().st_size for file in set(self.files.values()))
+        return sum(file.stat().st_size for file in set(self.places.values()))
 
     def weights(self) -> Iterator[tuple[str, Weight]]:
         """Each tensor in the order of the files; an AWQ layer is one record, ".weight"."""
@@ -63,9 +67,9 @@ class SafetensorsFolder:
 
         with ExitStack() as stack:
             read = self._reader(stack)
-            for name in self.files:
+            for name in self.places:
                 layer, _, kind = name.rpartition(".")
-                if self.group_size is None or f"{layer}.qweight" not in self.files:
+                if self.group_size is None or f"{layer}.qweight" not in self.places:
                     yield name, Dense(read(name))
                 elif kind == "qweight":
                     packed = {part: read(f"{layer}.{part}") for part in AWQ_PARTS}
@@ -78,13 +82,13 @@ class SafetensorsFolder:
         """A function from a tensor's name to the tensor; `stack` holds the mapped files."""
         mapped = {
             file: stack.enter_context(open_safetensors(file, "pt"))
-            for file in dict.fromkeys(self.files.values())
+            for file in dict.fromkeys(self.places.values())
         }
 
         def read(name: str) -> Tensor:
-            if name not in self.files:
+            if name not in self.places:
                 raise CheckpointError("tensor_missing", path=self.path, name=name)
-            file = self.files[name]
+            file = self.places[name]
             try:
                 tensor: Tensor = mapped[file].get_tensor(name)
             except SafetensorError as error:

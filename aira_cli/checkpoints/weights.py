@@ -34,17 +34,17 @@ class Dense:
 
 @dataclass(frozen=True)
 class Int4:
-    """w = (q - 8) * scale + zero, the form of torch's int4 kernels, computed in float32.
+    """w = (q - point) * scale + minimum, computed in float32.
 
-    `q` is uint8 [N, K] with values 0..15; `scale` and `zero` are float32 [N, K/G]. AWQ's
-    (q - z) * s, Q4_0's (q - 8) * d and Q4_1's q * d + m are rewritten to it: their numbers are
-    4-bit and float16, so float32 holds the products and the sum without rounding.
+    `q` is uint8 [N, K] with values 0..15; the rest is [N, K/G] and exactly what the file holds.
+    AWQ has points, Q4_0 the point 8 everywhere, Q4_1 minima and no points.
     """
 
     q: Tensor
     scale: Tensor
-    zero: Tensor
     group_size: int
+    points: Tensor | int = 0
+    minima: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,18 +52,23 @@ class Int4:
 
     def take_rows(self, order: Tensor) -> Int4:
         """The record whose row i is this one's row `order[i]`."""
-        return Int4(self.q[order], self.scale[order], self.zero[order], self.group_size)
+        points = self.points if isinstance(self.points, int) else self.points[order]
+        minima = None if self.minima is None else self.minima[order]
+        return Int4(self.q[order], self.scale[order], self.group_size, points, minima)
 
     def dense(self, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
         """The weight [N, K]: moved while it is small, dequantized in float32, then cast."""
-        groups = _by_group(self.q.to(device), self.group_size)
-        scale, zero = (part.to(device).unsqueeze(-1) for part in (self.scale, self.zero))
-        return groups.sub_(8).mul_(scale).add_(zero).flatten(-2).to(dtype)
+        w = _by_group(self.q.to(device), self.group_size)
+        w.sub_(self.points if isinstance(self.points, int) else _column(self.points, device))
+        w.mul_(_column(self.scale, device))
+        if self.minima is not None:
+            w.add_(_column(self.minima, device))
+        return w.flatten(-2).to(dtype)
 
 
 @dataclass(frozen=True)
 class Int8:
-    """w = q * scale in float32; `q` is int8 [N, K], `scale` float32 [N, K/G]."""
+    """w = q * scale in float32; `q` is int8 [N, K], `scale` [N, K/G] as the file holds it."""
 
     q: Tensor
     scale: Tensor
@@ -80,12 +85,17 @@ class Int8:
     def dense(self, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
         """The weight [N, K]: moved while it is small, dequantized in float32, then cast."""
         groups = _by_group(self.q.to(device), self.group_size)
-        return groups.mul_(self.scale.to(device).unsqueeze(-1)).flatten(-2).to(dtype)
+        return groups.mul_(_column(self.scale, device)).flatten(-2).to(dtype)
 
 
 def _by_group(q: Tensor, group_size: int) -> Tensor:
     """[N, K] integers → float32 [N, K/G, G], new memory."""
     return q.view(*q.shape[:-1], -1, group_size).float()
+
+
+def _column(table: Tensor, device: torch.device | None) -> Tensor:
+    """A number a group, float32 [N, K/G, 1]."""
+    return table.to(device).float().unsqueeze(-1)
 
 
 Weight = Dense | Int4 | Int8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -80,5 +81,9 @@ def _open(runtime: Runtime, flags: ModelFlags, profile: Profile, opener: Opener[
     environment = runtime.environment
     sentence = runtime.t("opening.loading", name=profile.name)
     with Loading(environment.stderr, sentence, shown=not flags.quiet) as loading:
-        place = Place(environment.cache_dir, flags.offline, loading.progress)
-        return opener(profile, place)
+        native = environment.variables.get("AIRA_KERNELS") != "torch"
+        place = Place(environment.cache_dir, flags.offline, loading.progress, native)
+        found = opener(profile, place)
+    gc.freeze()  # what is there now stays; the collector was off until here (__main__)
+    gc.enable()
+    return found

@@ -34,13 +34,18 @@ _CONTEXT_UNKNOWN = 2048
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
+#: Below the cache folder: what the first load of a model writes for the next ones.
+PREPARED = "prepared"
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where fetched files are kept, whether a network may be used, and who hears of progress."""
+    """Where files are kept, whether a network and our own kernels may be used, who hears of it."""
 
     cache_dir: Path
     offline: bool
     progress: Progress
+    native: bool = True
 
     def resolve(self, source: Source, *, weights: bool) -> Path:
         return resolve(
@@ -87,8 +92,11 @@ def open_model(
     from aira_cli.engine.local.device import memory_errors, pick_device, pick_precision
     from aira_cli.engine.local.engine import LocalEngine
     from aira_cli.engine.local.load import load_model
+    from aira_cli.engine.local.native import kernels
 
     torch_device = pick_device(device)
+    if place.native:
+        kernels.activate(place.cache_dir / "native")
     precision = pick_precision(dtype, torch_device)
     path = place.resolve(profile.source, weights=True)
     checkpoint = open_checkpoint(path)
@@ -97,7 +105,8 @@ def open_model(
     if check is not None:
         check(completed, prompter)
     with memory_errors(torch_device):
-        model = load_model(checkpoint, torch_device, precision)
+        folder = place.cache_dir / PREPARED
+        model = load_model(checkpoint, torch_device, precision, prepared=folder)
     return completed, LocalEngine(model, prompter)
 
 

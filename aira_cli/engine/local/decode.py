@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aira_cli.engine.local.models.step import Cache, StepModel
-from aira_cli.engine.local.sampling import choose, generators, warped
+from aira_cli.engine.local.sampling import choose, generators
 from aira_cli.types import Sampling
 
 
@@ -61,8 +61,8 @@ class Decoding:
             logits = logits.expand(n, -1)
         while self._rows:
             with torch.inference_mode():
-                scores = warped(ids, logits, self._sampling)
-                drawn = choose(scores, self._sampling, [self._generators[r] for r in self._rows])
+                rows = [self._generators[row] for row in self._rows]
+                drawn = choose(ids, logits, self._sampling, rows)
             yield Step(tuple(self._rows), tuple(drawn.tolist()))
             with torch.inference_mode():
                 ids = torch.cat((ids, drawn[:, None]), dim=1)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
+from aira_cli.engine.local.native import kernels
 from aira_cli.errors import AiraError, UsageError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-INT8 = "int8"
+ROUNDED = ("int8", "int4")
 
 
 def pick_device(asked: str | None) -> torch.device:
@@ -41,19 +43,32 @@ def _is_there(device: torch.device) -> bool:
 
 @dataclass(frozen=True)
 class Precision:
-    """The type that is computed in, and whether the weights of products are kept in 8 bits."""
+    """The type that is computed in, and how the weights of matrix products are kept.
+
+    "stored": as the checkpoint has them, where the device has a kernel for it; "dense": all in
+    the type that is computed in; "int8" and "int4": rounded to that where they have more bits.
+    """
 
     dtype: torch.dtype
-    int8: bool = False
+    weights: Literal["stored", "dense", "int8", "int4"]
 
 
 def pick_precision(asked: str | None, device: torch.device) -> Precision:
-    """What was asked for, else the type that is fast on `device`. UsageError for other words."""
+    """What was asked for, else what is fast on `device`. UsageError for other words.
+
+    Our own kernels, where they are in use, compute in float32.
+    """
     if asked in DTYPES:
-        return Precision(DTYPES[asked])
-    if asked not in (None, INT8):
-        raise UsageError("dtype_unknown", dtype=asked, known=", ".join([*DTYPES, INT8]))
-    return Precision(fast_dtype(device), int8=asked == INT8)
+        return Precision(DTYPES[asked], "dense")
+    native = device.type == "cpu" and kernels.active() is not None
+    dtype = torch.float32 if native else fast_dtype(device)
+    if asked is None:
+        return Precision(dtype, "stored")
+    if asked == "int8":
+        return Precision(dtype, "int8")
+    if asked == "int4":
+        return Precision(dtype, "int4")
+    raise UsageError("dtype_unknown", dtype=asked, known=", ".join([*DTYPES, *ROUNDED]))
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:

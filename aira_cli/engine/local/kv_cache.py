@@ -5,11 +5,14 @@ L  layers   B  rows (samples)   H  key/value heads   S  positions with room   D 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from aira_cli.engine.local.recorded import Recorded
 
 BLOCK = 128
 
@@ -30,29 +33,42 @@ class KVCache:
         size = (shape.layers, 1, shape.heads, 0, shape.head_dim)
         self._keys = torch.empty(size, device=device, dtype=dtype)
         self._values = torch.empty_like(self._keys)
-        self._length = 0
+        self._length = ctypes.c_int64(0)
+        self.recorded: Recorded | None = (
+            None  # a step on this memory; forgotten when the memory moves
+        )
 
     @property
     def length(self) -> int:
-        return self._length
+        return self._length.value
+
+    @property
+    def position(self) -> int:
+        """The address of `length`, an int64: what is recorded looks there."""
+        return ctypes.addressof(self._length)
 
     def reserve(self, tokens: int) -> None:
         """Makes room for `tokens` more positions, a whole number of blocks at a time."""
-        missing = self._length + tokens - self._keys.shape[3]
+        missing = self.length + tokens - self._keys.shape[3]
         if missing > 0:
             more = -(-missing // BLOCK) * BLOCK
             self._keys, self._values = (_longer(t, more) for t in (self._keys, self._values))
+            self.recorded = None
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Stores [B, H, T, D] behind what is there; views of all positions [B, H, length+T, D]."""
-        end = self._length + keys.shape[2]
-        self._keys[layer, :, :, self._length : end] = keys
-        self._values[layer, :, :, self._length : end] = values
+        start, end = self.length, self.length + keys.shape[2]
+        self._keys[layer, :, :, start:end] = keys
+        self._values[layer, :, :, start:end] = values
         return self._keys[layer, :, :, :end], self._values[layer, :, :, :end]
+
+    def memory(self, layer: int) -> tuple[Tensor, Tensor]:
+        """All room for keys and values of a layer, [B, H, S, D] each, held positions first."""
+        return self._keys[layer], self._values[layer]
 
     def advance(self, tokens: int) -> None:
         """After all layers have appended them, `tokens` more positions are held."""
-        self._length += tokens
+        self._length.value += tokens
 
     def widen(self, n: int) -> None:
         self.keep([0] * n)
@@ -61,9 +77,10 @@ class KVCache:
         order = torch.tensor(rows, device=self._keys.device)
         self._keys = self._keys.index_select(1, order)
         self._values = self._values.index_select(1, order)
+        self.recorded = None
 
     def rewind(self, length: int) -> bool:
-        self._length = min(self._length, length)
+        self._length.value = min(self.length, length)
         return True
 
 

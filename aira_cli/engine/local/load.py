@@ -7,6 +7,9 @@ spares its import.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,15 +18,21 @@ from torch import Tensor, nn
 
 from aira_cli.checkpoints.open import Checkpoint
 from aira_cli.checkpoints.weights import Dense, Weight
-from aira_cli.engine.local.device import Precision
-from aira_cli.engine.local.int8 import Int8Embedding, Int8Linear, Int8Weight
+from aira_cli.engine.local.choose import Use, choose
+from aira_cli.engine.local.device import ROUNDED, Precision
 from aira_cli.engine.local.kv_cache import KVCache
+from aira_cli.engine.local.linear import Embedding, Linear
 from aira_cli.engine.local.models import bloom, gpt2, llama
 from aira_cli.engine.local.models.config import OLD_TABLES
 from aira_cli.engine.local.models.step import Cache, StepModel
+from aira_cli.engine.local.native import kernels
+from aira_cli.engine.local.native.kernels import Kernels
+from aira_cli.engine.local.prepared import Copy, restore, write
+from aira_cli.engine.local.recorded import record
 from aira_cli.errors import CheckpointError, UsageError
 
 ARCHITECTURES: dict[str, ModuleType] = {"bloom": bloom, "gpt2": gpt2, "llama": llama}
+HEAD = "lm_head.weight"
 
 
 class OwnDecoder:
@@ -38,13 +47,50 @@ class OwnDecoder:
         return KVCache(self._model.cache_shape, self.device, self._dtype)
 
     def prefill(self, ids: Tensor, cache: Cache) -> Tensor:
-        return self.step(ids, cache)
+        logits: Tensor = self._model.head(self._read(ids, cache)[:, -1])
+        return logits
+
+    def all_logits(self, ids: Tensor, cache: Cache) -> Tensor:
+        logits: Tensor = self._model.head(self._read(ids, cache)[0])
+        return logits
+
+    def _read(self, ids: Tensor, cache: Cache) -> Tensor:
+        """A prompt's hidden states [1, T, C].
+
+        However few its tokens are, so that what is read in parts equals what is read at once.
+        """
+        assert isinstance(cache, KVCache)
+        cache.reserve(ids.shape[1])
+        native = kernels.active()
+        with native.coarse() if native is not None else nullcontext():
+            hidden: Tensor = self._model(*self._model.inputs(ids, cache.length), cache)
+        cache.advance(ids.shape[1])
+        return hidden
 
     def step(self, ids: Tensor, cache: Cache) -> Tensor:
         assert isinstance(cache, KVCache)
-        cache.reserve(ids.shape[1])
-        logits: Tensor = self._model(ids, cache)
-        cache.advance(ids.shape[1])
+        cache.reserve(1)
+        inputs = self._model.inputs(ids, cache.length)
+        native = kernels.active()
+        if native is None:
+            logits = self._logits(cache, *inputs)
+        else:
+            logits = self._recorded_step(native, cache, inputs)
+        cache.advance(1)
+        return logits
+
+    def _recorded_step(self, native: Kernels, cache: KVCache, inputs: tuple[Tensor, ...]) -> Tensor:
+        known = cache.recorded
+        if known is None:
+            cache.recorded, logits = record(native, partial(self._logits, cache), inputs)
+            return logits
+        if not known.tape.whole:
+            return self._logits(cache, *inputs)
+        return known.replay(native, inputs)
+
+    def _logits(self, cache: KVCache, *inputs: Tensor) -> Tensor:
+        """Logits [n, V] of the last position."""
+        logits: Tensor = self._model.head(self._model(*inputs, cache)[:, -1])
         return logits
 
 
@@ -54,22 +100,37 @@ def own_architecture(config: Mapping[str, Any]) -> ModuleType | None:
     return module if module is not None and module.config_of(config) is not None else None
 
 
-def load_model(checkpoint: Checkpoint, device: torch.device, precision: Precision) -> StepModel:
+def load_model(
+    checkpoint: Checkpoint,
+    device: torch.device,
+    precision: Precision,
+    *,
+    prepared: Path | None = None,
+) -> StepModel:
     """The checkpoint's weights on `device`, in the decoder that does them justice.
 
-    Raises CheckpointError for tensors that do not fit the configuration, and UsageError for
-    8-bit weights in an architecture that has no decoder of ours.
+    `prepared` is the folder of prepared copies; weights that our kernels take are mapped from
+    there, and written there the first time. Raises CheckpointError for tensors that do not fit
+    the configuration, and UsageError for rounded weights in an architecture that has no
+    decoder of ours.
     """
     module = own_architecture(checkpoint.config)
     if module is None:
-        if precision.int8:
-            raise UsageError("int8_unsupported", name=checkpoint.config.get("model_type"))
+        if precision.weights in ROUNDED:
+            name = checkpoint.config.get("model_type")
+            raise UsageError("rounding_unsupported", dtype=precision.weights, name=name)
         from aira_cli.engine.local.models.generic import load_generic
 
         return load_generic(checkpoint, device, precision.dtype)
     with torch.device("meta"):
         model = module.Model(module.config_of(checkpoint.config))
-    fill(model, checkpoint, module.BASE_PREFIX, device, precision)
+    if prepared is None or device.type != "cpu" or kernels.active() is None:
+        fill(model, checkpoint, module.BASE_PREFIX, device, precision)
+    else:
+        copy = Copy.of(checkpoint, precision, prepared)
+        if not restore(copy, model, precision.dtype):
+            fill(model, checkpoint, module.BASE_PREFIX, device, precision)
+            write(copy, model)
     return OwnDecoder(model.eval(), device, precision.dtype)
 
 
@@ -100,40 +161,34 @@ def fill(
                 expected=list(slots[slot].shape), found=list(weight.shape),
             )  # fmt: skip
         twins = [other for other in missing if slots[other] is slots[slot]] or [slot]
-        place(model, twins, _tensor(weight, device, precision), precision)
+        place(model, twins, weight, device, precision)
         missing.difference_update(twins)
     for slot in sorted(missing):
         raise CheckpointError("tensor_missing", path=checkpoint.path, name=slot)
 
 
-def _tensor(weight: Weight, device: torch.device, precision: Precision) -> Tensor:
-    """The weight as it is to be kept, or as exact as it comes where it will be rounded."""
-    if precision.int8:
-        dtype = weight.tensor.dtype if isinstance(weight, Dense) else torch.float32
-        return weight.dense(dtype, device)
-    return weight.dense(precision.dtype, device)
-
-
-def place(model: nn.Module, slots: Sequence[str], tensor: Tensor, precision: Precision) -> None:
-    """Puts `tensor` at `slots`, which are one or tied; a matrix product's weight in 8 bits if
-    that was asked for, together with the embedding tied to it."""
+def place(
+    model: nn.Module,
+    slots: Sequence[str],
+    weight: Weight,
+    device: torch.device,
+    precision: Precision,
+) -> None:
+    """Puts `weight` at `slots`, which are one or tied: a matrix in the form its kernel wants."""
     owners = {slot: model.get_submodule(slot.rpartition(".")[0]) for slot in slots}
-    multiplies = any(isinstance(owner, nn.Linear | gpt2.Conv1D) for owner in owners.values())
-    if not (precision.int8 and multiplies and tensor.ndim == 2):
-        parameter = nn.Parameter(tensor.to(precision.dtype), requires_grad=False)
+    layers = [o for o in owners.values() if isinstance(o, Linear | Embedding)]
+    if not layers or any(slot.endswith(".bias") for slot in slots):
+        parameter = nn.Parameter(weight.dense(precision.dtype, device), requires_grad=False)
         for slot, owner in owners.items():
             setattr(owner, slot.rpartition(".")[2], parameter)
         return
-    transposed = any(isinstance(owner, gpt2.Conv1D) for owner in owners.values())
-    rounded = Int8Weight(tensor.T if transposed else tensor)
-    for slot, owner in owners.items():
-        path = slot.rpartition(".")[0]
-        model.set_submodule(path, _in_8_bits(owner, rounded, precision.dtype))
-
-
-def _in_8_bits(owner: nn.Module, weight: Int8Weight, dtype: torch.dtype) -> nn.Module:
-    if isinstance(owner, nn.Embedding):
-        return Int8Embedding(weight, dtype)
-    bias = owner.bias
-    assert bias is None or isinstance(bias, Tensor)
-    return Int8Linear(weight, bias)
+    linear = [layer for layer in layers if isinstance(layer, Linear)]
+    if any(layer.transposed for layer in linear):
+        weight = Dense(weight.dense(torch.float32).T.contiguous())
+    use = Use(multiplies=bool(linear), vocabulary=len(linear) < len(layers) or HEAD in slots)
+    matrix = choose(weight, device, precision, use)
+    for layer in layers:
+        if isinstance(layer, Linear):
+            layer.hold(matrix)
+        else:
+            layer.hold(matrix, precision.dtype)

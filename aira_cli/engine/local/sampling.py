@@ -45,17 +45,19 @@ def top_p(scores: Tensor, p: float) -> Tensor:
 
 def warped(ids: Tensor, logits: Tensor, sampling: Sampling) -> Tensor:
     """`logits` [n, V] of any type as the scores [n, V] from which the next tokens are drawn."""
+    scores = _tempered(ids, logits, sampling)
+    if sampling.greedy:
+        return scores
+    if 0 < sampling.top_k < scores.shape[-1]:
+        scores = top_k(scores, sampling.top_k)
+    return top_p(scores, sampling.top_p) if sampling.top_p < 1 else scores
+
+
+def _tempered(ids: Tensor, logits: Tensor, sampling: Sampling) -> Tensor:
     scores = logits.float()
     if sampling.repetition_penalty != 1:
         scores = repetition_penalty(ids, scores, sampling.repetition_penalty)
-    if sampling.greedy:
-        return scores
-    scores = scores / sampling.temperature
-    if 0 < sampling.top_k < scores.shape[-1]:
-        scores = top_k(scores, sampling.top_k)
-    if sampling.top_p < 1:
-        scores = top_p(scores, sampling.top_p)
-    return scores
+    return scores if sampling.greedy else scores / sampling.temperature
 
 
 def generators(seed: int, rows: int) -> list[torch.Generator]:
@@ -80,6 +82,30 @@ def _last(scores: Tensor) -> int:
     return scores.shape[-1] - 1
 
 
-def choose(scores: Tensor, sampling: Sampling, rows: Sequence[torch.Generator]) -> Tensor:
-    """The next token ids [n]: the best ones if greedy, else drawn."""
-    return scores.argmax(-1) if sampling.greedy else draw(scores, rows)
+def choose(
+    ids: Tensor, logits: Tensor, sampling: Sampling, rows: Sequence[torch.Generator]
+) -> Tensor:
+    """The next token ids [n]: the best of the `warped` scores if greedy, else drawn from them."""
+    if sampling.greedy:
+        return _tempered(ids, logits, sampling).argmax(-1)
+    if 0 < sampling.top_k < logits.shape[-1] // 2:
+        found = _among_the_best(_tempered(ids, logits, sampling), sampling)
+        if found is not None:
+            scores, candidates = found
+            return candidates.gather(1, draw(scores, rows)[:, None]).squeeze(1)
+    return draw(warped(ids, logits, sampling), rows)
+
+
+def _among_the_best(scores: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor] | None:
+    """What `warped` leaves of `scores`, without the tokens that it rules out: scores [n, k] and
+    their token ids, in the order of the ids; None where others tie with the k-th.
+
+    Going over a whole vocabulary for each later step takes longer than all of them on k tokens.
+    """
+    k = sampling.top_k
+    best, ids = scores.topk(k + 1)
+    if bool((best[:, k - 1] == best[:, k]).any()):
+        return None
+    ids, order = ids[:, :k].sort(dim=1)
+    best = best.gather(1, order)
+    return (top_p(best, sampling.top_p) if sampling.top_p < 1 else best), ids

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from aira_cli.engine.local.kv_cache import CacheShape, KVCache
-from aira_cli.engine.local.models.attention import attend
+from aira_cli.engine.local.linear import Embedding, Linear, add_product
 from aira_cli.engine.local.models.config import read_config
+from aira_cli.engine.local.ops import Heads, LayerNorm, attend, gelu
 
 BASE_PREFIX = "transformer."
 
@@ -59,44 +59,43 @@ def config_of(config: Mapping[str, Any]) -> Config | None:
 class SelfAttention(nn.Module):
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
-        self.layer, self.n_head = layer, config.n_head
-        self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        size = config.hidden_size // config.n_head
+        self.layer = layer
+        self.heads = Heads(config.n_head, config.n_head, size, head_by_head=True)
+        self.query_key_value = Linear(config.hidden_size, 3 * config.hidden_size)
+        self.dense = Linear(config.hidden_size, config.hidden_size)
 
-    def forward(self, x: Tensor, alibi: Tensor, cache: KVCache) -> Tensor:
-        # The fused projection holds query, key and value head by head.
-        fused = self.query_key_value(x).unflatten(-1, (self.n_head, 3, -1))  # B T H 3 D
-        queries, keys, values = fused.transpose(1, 2).unbind(3)  # B H T D each
-        past = cache.length
-        keys, values = cache.append(self.layer, keys, values)  # B H past+T D
-        mixed = attend(queries, keys, values, past, alibi)
-        out: Tensor = self.dense(mixed.transpose(1, 2).flatten(2))
-        return out
+    def forward(self, x: Tensor, normed: Tensor, slopes: Tensor, cache: KVCache) -> Tensor:
+        fused = self.query_key_value(normed)  # B T H 3 D
+        mixed = attend(fused, self.heads, cache, self.layer, slopes=slopes)  # B T H D
+        return add_product(x, self.dense, mixed)
 
 
 class MLP(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.dense_h_to_4h = nn.Linear(config.hidden_size, 4 * config.hidden_size)
-        self.dense_4h_to_h = nn.Linear(4 * config.hidden_size, config.hidden_size)
+        self.dense_h_to_4h = Linear(config.hidden_size, 4 * config.hidden_size)
+        self.dense_4h_to_h = Linear(4 * config.hidden_size, config.hidden_size)
 
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.dense_4h_to_h(F.gelu(self.dense_h_to_4h(x), approximate="tanh"))
-        return out
+    def forward(self, x: Tensor, normed: Tensor) -> Tensor:
+        inner = gelu(self.dense_h_to_4h(normed))
+        return add_product(x, self.dense_4h_to_h, inner)
 
 
 class Block(nn.Module):
+    """x plus what attention and the MLP add to it."""
+
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
         size, eps = config.hidden_size, config.layer_norm_epsilon
-        self.input_layernorm = nn.LayerNorm(size, eps)
+        self.input_layernorm = LayerNorm(size, eps)
         self.self_attention = SelfAttention(config, layer)
-        self.post_attention_layernorm = nn.LayerNorm(size, eps)
+        self.post_attention_layernorm = LayerNorm(size, eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, alibi: Tensor, cache: KVCache) -> Tensor:
-        x = x + self.self_attention(self.input_layernorm(x), alibi, cache)
-        out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+    def forward(self, x: Tensor, slopes: Tensor, cache: KVCache) -> Tensor:
+        x = self.self_attention(x, self.input_layernorm(x), slopes, cache)
+        out: Tensor = self.mlp(x, self.post_attention_layernorm(x))
         return out
 
 
@@ -104,34 +103,38 @@ class Transformer(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         size, eps = config.hidden_size, config.layer_norm_epsilon
-        self.word_embeddings = nn.Embedding(config.vocab_size, size)
-        self.word_embeddings_layernorm = nn.LayerNorm(size, eps)
+        self.word_embeddings = Embedding(config.vocab_size, size)
+        self.word_embeddings_layernorm = LayerNorm(size, eps)
         self.h = nn.ModuleList(Block(config, i) for i in range(config.n_layer))
-        self.ln_f = nn.LayerNorm(size, eps)
+        self.ln_f = LayerNorm(size, eps)
 
 
 class Model(nn.Module):
-    """ids [B, T] behind what the cache holds → logits [B, V] of the last position."""
+    """`inputs` of new tokens → `forward`, hidden states [B, T, C] → `head`, logits."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         self.transformer = Transformer(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.transformer.word_embeddings.weight
         head_dim = config.hidden_size // config.n_head
         self.cache_shape = CacheShape(config.n_layer, config.n_head, head_dim)
 
-    def forward(self, ids: Tensor, cache: KVCache) -> Tensor:
-        inner = self.transformer
-        x = inner.word_embeddings_layernorm(inner.word_embeddings(ids))  # B T C
-        positions = torch.arange(cache.length + ids.shape[1], device=ids.device)
-        slopes = torch.tensor(alibi_slopes(self.config.n_head), device=ids.device)
-        alibi = (slopes[:, None, None] * positions).to(x.dtype)  # H 1 past+T
-        for block in inner.h:
-            x = block(x, alibi, cache)
-        logits: Tensor = self.lm_head(inner.ln_f(x[:, -1]))
+    def inputs(self, ids: Tensor, past: int) -> tuple[Tensor, ...]:
+        """ids [B, T] → embeddings [B, T, C] and ALiBi's slopes [H]."""
+        x = self.transformer.word_embeddings_layernorm(self.transformer.word_embeddings(ids))
+        return x, torch.tensor(alibi_slopes(self.config.n_head), device=ids.device)
+
+    def forward(self, x: Tensor, slopes: Tensor, cache: KVCache) -> Tensor:
+        for block in self.transformer.h:
+            x = block(x, slopes, cache)
+        return x
+
+    def head(self, x: Tensor) -> Tensor:
+        """Hidden states [..., C] → logits [..., V]."""
+        logits: Tensor = self.lm_head(self.transformer.ln_f(x))
         return logits
 
 

@@ -101,21 +101,25 @@ class GenericModel:
         return IdsCache(self.device)
 
     def prefill(self, ids: Tensor, cache: Cache) -> Tensor:
-        return self._forward(ids, cache)
+        return self.step(ids, cache)
 
     def step(self, ids: Tensor, cache: Cache) -> Tensor:
-        return self._forward(ids, cache)
+        logits: Tensor = self._forward(ids, cache, self._last_only)[:, -1]
+        return logits
 
-    def _forward(self, ids: Tensor, cache: Cache) -> Tensor:
-        """ids [n, T] behind the cache → logits [n, V] of the last position."""
+    def all_logits(self, ids: Tensor, cache: Cache) -> Tensor:
+        return self._forward(ids, cache, {})[0]
+
+    def _forward(self, ids: Tensor, cache: Cache, options: dict[str, int]) -> Tensor:
+        """ids [n, T] behind the cache → logits [n, T, V], or of fewer positions at the end."""
         if isinstance(cache, KeyValueCache):
-            out = self._model(ids, past_key_values=cache.past, use_cache=True, **self._last_only)
+            out = self._model(ids, past_key_values=cache.past, use_cache=True, **options)
             cache.grow(ids.shape[1])
         else:
             assert isinstance(cache, IdsCache)
             cache.ids = torch.cat((cache.ids, ids), dim=1)
-            out = self._model(cache.ids, use_cache=False, **self._last_only)
-        logits: Tensor = out.logits[:, -1]
+            out = self._model(cache.ids, use_cache=False, **options)
+        logits: Tensor = out.logits
         return logits
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from aira_cli.engine.local.kv_cache import CacheShape, KVCache
-from aira_cli.engine.local.models.attention import attend
+from aira_cli.engine.local.linear import Embedding, Linear, add_product
 from aira_cli.engine.local.models.config import read_config
+from aira_cli.engine.local.ops import Heads, LayerNorm, attend, gelu
 
 BASE_PREFIX = "transformer."
 
@@ -56,33 +56,24 @@ def config_of(config: Mapping[str, Any]) -> Config | None:
     return read_config(Config, config, ALIASES, FIXED)
 
 
-class Conv1D(nn.Module):
+class Conv1D(Linear):
     """A linear layer whose weight is stored [inputs, outputs]."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(inputs, outputs))
-        self.bias = nn.Parameter(torch.empty(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight.T, self.bias)
+    transposed = True
 
 
 class Attention(nn.Module):
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
-        self.layer, self.n_head = layer, config.n_head
+        self.layer = layer
+        self.heads = Heads(config.n_head, config.n_head, config.n_embd // config.n_head)
         self.c_attn = Conv1D(config.n_embd, 3 * config.n_embd)
         self.c_proj = Conv1D(config.n_embd, config.n_embd)
 
-    def forward(self, x: Tensor, cache: KVCache) -> Tensor:
-        fused = self.c_attn(x).unflatten(-1, (3, self.n_head, -1))  # B T 3 H D
-        queries, keys, values = fused.transpose(1, 3).unbind(2)  # B H T D each
-        past = cache.length
-        keys, values = cache.append(self.layer, keys, values)  # B H past+T D
-        mixed = attend(queries, keys, values, past)
-        out: Tensor = self.c_proj(mixed.transpose(1, 2).flatten(2))
-        return out
+    def forward(self, x: Tensor, normed: Tensor, cache: KVCache) -> Tensor:
+        fused = self.c_attn(normed)  # B T 3 H D
+        mixed = attend(fused, self.heads, cache, self.layer)  # B T H D
+        return add_product(x, self.c_proj, mixed)
 
 
 class MLP(nn.Module):
@@ -91,53 +82,60 @@ class MLP(nn.Module):
         self.c_fc = Conv1D(config.n_embd, 4 * config.n_embd)
         self.c_proj = Conv1D(4 * config.n_embd, config.n_embd)
 
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
-        return out
+    def forward(self, x: Tensor, normed: Tensor) -> Tensor:
+        inner = gelu(self.c_fc(normed))
+        return add_product(x, self.c_proj, inner)
 
 
 class Block(nn.Module):
+    """x plus what attention and the MLP add to it."""
+
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
-        self.ln_1 = nn.LayerNorm(config.n_embd, config.layer_norm_epsilon)
+        self.ln_1 = LayerNorm(config.n_embd, config.layer_norm_epsilon)
         self.attn = Attention(config, layer)
-        self.ln_2 = nn.LayerNorm(config.n_embd, config.layer_norm_epsilon)
+        self.ln_2 = LayerNorm(config.n_embd, config.layer_norm_epsilon)
         self.mlp = MLP(config)
 
     def forward(self, x: Tensor, cache: KVCache) -> Tensor:
-        x = x + self.attn(self.ln_1(x), cache)
-        out: Tensor = x + self.mlp(self.ln_2(x))
+        x = self.attn(x, self.ln_1(x), cache)
+        out: Tensor = self.mlp(x, self.ln_2(x))
         return out
 
 
 class Transformer(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
-        self.wpe = nn.Embedding(config.n_positions, config.n_embd)
+        self.wte = Embedding(config.vocab_size, config.n_embd)
+        self.wpe = Embedding(config.n_positions, config.n_embd)
         self.h = nn.ModuleList(Block(config, i) for i in range(config.n_layer))
-        self.ln_f = nn.LayerNorm(config.n_embd, config.layer_norm_epsilon)
+        self.ln_f = LayerNorm(config.n_embd, config.layer_norm_epsilon)
 
 
 class Model(nn.Module):
-    """ids [B, T] behind what the cache holds → logits [B, V] of the last position."""
+    """`inputs` of new tokens → `forward`, hidden states [B, T, C] → `head`, logits."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         self.transformer = Transformer(config)
-        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        self.lm_head = Linear(config.n_embd, config.vocab_size, bias=False)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.transformer.wte.weight
         head_dim = config.n_embd // config.n_head
         self.cache_shape = CacheShape(config.n_layer, config.n_head, head_dim)
 
-    def forward(self, ids: Tensor, cache: KVCache) -> Tensor:
-        inner = self.transformer
-        past = cache.length
+    def inputs(self, ids: Tensor, past: int) -> tuple[Tensor, ...]:
+        """ids [B, T] behind `past` positions → embeddings [B, T, C]."""
         positions = torch.arange(past, past + ids.shape[1], device=ids.device)
-        x = inner.wte(ids) + inner.wpe(positions)  # B T C
-        for block in inner.h:
+        return (self.transformer.wte(ids) + self.transformer.wpe(positions),)
+
+    def forward(self, x: Tensor, cache: KVCache) -> Tensor:
+        for block in self.transformer.h:
             x = block(x, cache)
-        logits: Tensor = self.lm_head(inner.ln_f(x[:, -1]))
+        return x
+
+    def head(self, x: Tensor) -> Tensor:
+        """Hidden states [..., C] → logits [..., V]."""
+        logits: Tensor = self.lm_head(self.transformer.ln_f(x))
         return logits

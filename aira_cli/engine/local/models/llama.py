@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from aira_cli.engine.local.kv_cache import CacheShape, KVCache
-from aira_cli.engine.local.models.attention import attend
+from aira_cli.engine.local.linear import Embedding, Linear, add_product, project
 from aira_cli.engine.local.models.config import read_config
+from aira_cli.engine.local.ops import Heads, RMSNorm, Rotary, attend, silu_times
 
 BASE_PREFIX = "model."
 
@@ -69,63 +69,36 @@ def config_of(config: Mapping[str, Any]) -> Config | None:
 class Attention(nn.Module):
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
-        self.layer, self.head_dim = layer, config.head_size
-        hidden, query = config.hidden_size, config.num_attention_heads * self.head_dim
-        self.q_proj = nn.Linear(hidden, query, bias=False)
-        self.k_proj = nn.Linear(hidden, config.kv_heads * self.head_dim, bias=False)
-        self.v_proj = nn.Linear(hidden, config.kv_heads * self.head_dim, bias=False)
-        self.o_proj = nn.Linear(query, hidden, bias=False)
+        self.layer = layer
+        self.heads = Heads(config.num_attention_heads, config.kv_heads, config.head_size)
+        hidden, query = config.hidden_size, config.num_attention_heads * config.head_size
+        self.q_proj = Linear(hidden, query, bias=False)
+        self.k_proj = Linear(hidden, config.kv_heads * config.head_size, bias=False)
+        self.v_proj = Linear(hidden, config.kv_heads * config.head_size, bias=False)
+        self.o_proj = Linear(query, hidden, bias=False)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: KVCache) -> Tensor:
-        queries = rotate(self._heads(self.q_proj(x)), rotary)  # B H T D
-        keys = rotate(self._heads(self.k_proj(x)), rotary)  # B K T D
-        values = self._heads(self.v_proj(x))
-        past = cache.length
-        keys, values = cache.append(self.layer, keys, values)  # B K past+T D
-        mixed = attend(queries, keys, values, past)
-        out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
-        return out
-
-    def _heads(self, x: Tensor) -> Tensor:
-        """[B, T, heads * D] → [B, heads, T, D]"""
-        return x.view(*x.shape[:-1], -1, self.head_dim).transpose(1, 2)
-
-
-def rotate(x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotary position embedding (Su et al. 2021) in the layout that pairs i with i + D/2."""
-    cos, sin = rotary
-    first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-second, first), dim=-1) * sin
+    def forward(self, x: Tensor, normed: Tensor, rotary: Rotary, cache: KVCache) -> Tensor:
+        fused = project(normed, self.q_proj, self.k_proj, self.v_proj)  # B T (H + 2 K) D
+        mixed = attend(fused, self.heads, cache, self.layer, rotary=rotary)  # B T H D
+        return add_product(x, self.o_proj, mixed)
 
 
 class MLP(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         hidden, inner = config.hidden_size, config.intermediate_size
-        self.gate_proj = nn.Linear(hidden, inner, bias=False)
-        self.up_proj = nn.Linear(hidden, inner, bias=False)
-        self.down_proj = nn.Linear(inner, hidden, bias=False)
+        self.gate_proj = Linear(hidden, inner, bias=False)
+        self.up_proj = Linear(hidden, inner, bias=False)
+        self.down_proj = Linear(inner, hidden, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
-        return out
-
-
-class RMSNorm(nn.Module):
-    """Root mean square norm (Zhang and Sennrich 2019), the mean taken in float32."""
-
-    def __init__(self, size: int, eps: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(size))
-        self.eps = eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.dtype == torch.float32:
-            return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
-        return self.weight * F.rms_norm(x.float(), self.weight.shape, None, self.eps).to(x.dtype)
+    def forward(self, x: Tensor, normed: Tensor) -> Tensor:
+        inner = silu_times(project(normed, self.gate_proj, self.up_proj))
+        return add_product(x, self.down_proj, inner)
 
 
 class Block(nn.Module):
+    """x plus what attention and the MLP add to it."""
+
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
@@ -133,41 +106,48 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: KVCache) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotary, cache)
-        out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+    def forward(self, x: Tensor, rotary: Rotary, cache: KVCache) -> Tensor:
+        x = self.self_attn(x, self.input_layernorm(x), rotary, cache)
+        out: Tensor = self.mlp(x, self.post_attention_layernorm(x))
         return out
 
 
 class Layers(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_tokens = Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Block(config, i) for i in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
 
 class Model(nn.Module):
-    """ids [B, T] behind what the cache holds → logits [B, V] of the last position."""
+    """`inputs` of new tokens → `forward`, hidden states [B, T, C] → `head`, logits."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         self.model = Layers(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
         self.cache_shape = CacheShape(config.num_hidden_layers, config.kv_heads, config.head_size)
 
-    def forward(self, ids: Tensor, cache: KVCache) -> Tensor:
-        x = self.model.embed_tokens(ids)  # B T C
-        rotary = self._rotary(cache.length, ids.shape[1], x)
+    def inputs(self, ids: Tensor, past: int) -> tuple[Tensor, ...]:
+        """ids [B, T] behind `past` positions → embeddings [B, T, C], cosines and sines [T, D]."""
+        x = self.model.embed_tokens(ids)
+        return x, *self._rotary(past, ids.shape[1], x)
+
+    def forward(self, x: Tensor, cosines: Tensor, sines: Tensor, cache: KVCache) -> Tensor:
         for block in self.model.layers:
-            x = block(x, rotary, cache)
-        logits: Tensor = self.lm_head(self.model.norm(x[:, -1]))
+            x = block(x, (cosines, sines), cache)
+        return x
+
+    def head(self, x: Tensor) -> Tensor:
+        """Hidden states [..., C] → logits [..., V]."""
+        logits: Tensor = self.lm_head(self.model.norm(x))
         return logits
 
-    def _rotary(self, past: int, tokens: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    def _rotary(self, past: int, tokens: int, like: Tensor) -> Rotary:
         """Cosines and sines [T, D] of the positions from `past` on, computed in float32."""
         size = self.config.head_size
         exponents = torch.arange(0, size, 2, device=like.device).float() / size

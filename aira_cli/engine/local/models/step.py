@@ -50,3 +50,7 @@ class StepModel(Protocol):
     def step(self, ids: Tensor, cache: Cache) -> Tensor:
         """ids [n, 1] → logits [n, V]."""
         ...
+
+    def all_logits(self, ids: Tensor, cache: Cache) -> Tensor:
+        """ids [1, T] behind what the cache holds → logits [T, V] of every position."""
+        ...

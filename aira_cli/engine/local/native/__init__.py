@@ -1,0 +1,1 @@
+"""Kernels of our own for CPUs, in C++, compiled where a compiler is at hand."""
