@@ -11,8 +11,10 @@ import transformers
 
 from aira_cli.checkpoints.open import open_checkpoint
 from aira_cli.engine.local.device import Precision
+from aira_cli.engine.local.graphs import Seen
 from aira_cli.engine.local.load import OwnDecoder, load_model, own_architecture
 from aira_cli.engine.local.models.generic import GenericModel
+from aira_cli.engine.local.native import kernels
 from aira_cli.errors import CheckpointError
 
 CPU = torch.device("cpu")
@@ -176,3 +178,23 @@ def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError) as raised:
             load_model(open_checkpoint(tmp_path), CPU, FLOAT32)
         assert raised.value.key == key
+
+
+@torch.inference_mode()
+def test_a_step_over_all_memory_under_a_mask_is_the_step(pair: tuple[OwnDecoder, Any]) -> None:
+    """What a CUDA graph captures, run here without one."""
+    ours, theirs = pair
+    kernels.deactivate()
+    ids = torch.cat((IDS[:, :8].expand(2, -1), torch.tensor([[3, 9, 4], [7, 11, 2]])), dim=1)
+    cache = ours.new_cache()
+    ours.prefill(IDS[:, :8], cache)
+    cache.widen(2)
+    for at in range(8, 11):
+        inputs = ours._model.inputs(ids[:, at : at + 1], cache.length)
+        cache.reserve(1)
+        cache.seen = Seen.of(cache.room, CPU, torch.float32)
+        cache.seen.move(cache.length)
+        logits = ours._logits(cache, *inputs)
+        cache.seen = None
+        cache.advance(1)
+        assert_near(logits, theirs(ids[:, : at + 1]).logits[:, -1])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aira_cli.checkpoints.forms import Form, dense_form
 from aira_cli.checkpoints.gguf_config import ROPE_FACTORS, llama_config
 from aira_cli.checkpoints.gguf_file import GgufFile, GgufTensor, read_gguf
 from aira_cli.errors import CheckpointError
@@ -35,6 +36,8 @@ BLOCK_NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+_PACKED_BITS = {"Q8_0": 8, "Q4_0": 4, "Q4_1": 4}
+_GROUP = 32  # weights of a block, which share a scale
 HEADS = {"attn_q": "num_attention_heads", "attn_k": "num_key_value_heads"}
 
 
@@ -71,6 +74,10 @@ class GgufLlama:
     def tokenizer_fields(self) -> dict[str, Any]:
         fields = self.gguf.fields
         return {key: value for key, value in fields.items() if key.startswith("tokenizer.")}
+
+    def forms(self) -> dict[str, Form]:
+        """See `Checkpoint`."""
+        return {target: _form(self.gguf.tensors[name]) for name, target in self.names.items()}
 
     def weights(self) -> Iterator[tuple[str, Weight]]:
         """Each tensor in the file's order, the rows of q and k in transformers' order."""
@@ -114,6 +121,13 @@ def rotary_rows(rows: int, heads: int) -> Tensor:
     import torch
 
     return torch.arange(rows).view(heads, -1, 2).transpose(1, 2).reshape(-1)  # heads D/2 2
+
+
+def _form(tensor: GgufTensor) -> Form:
+    bits = _PACKED_BITS.get(tensor.kind.name)
+    if bits is None:
+        return dense_form(tensor.shape, tensor.nbytes)
+    return Form(tensor.shape, bits, _GROUP)
 
 
 def _name(path: Path, name: str) -> str:

@@ -15,6 +15,7 @@ from aira_cli.checkpoints.safetensors_folder import INDEX, SafetensorsFolder
 from aira_cli.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from aira_cli.checkpoints.forms import Form
     from aira_cli.checkpoints.weights import Weight
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -46,6 +47,9 @@ class Checkpoint(Protocol):
     @property
     def tokenizer_fields(self) -> dict[str, Any] | None:
         """A GGUF file's "tokenizer.*" metadata, names unshortened; None for a folder."""
+
+    def forms(self) -> dict[str, Form]:
+        """What `weights` will yield, by the same names, told from headers alone."""
 
     def weights(self) -> Iterator[tuple[str, Weight]]:
         """Each tensor under its name in transformers' state dict, one at a time, mapped."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from aira_cli.checkpoints.quantization import awq_group_size
+from aira_cli.checkpoints.forms import Form, dense_form
+from aira_cli.checkpoints.quantization import WHOLE_INPUT, awq_group_size
+from aira_cli.checkpoints.safetensors_header import read_header
 from aira_cli.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+_MAPPED_AT_ONCE = 1 << 28  # bytes
 AWQ_PARTS = ("qweight", "qzeros", "scales")
 
 
@@ -59,40 +61,65 @@ class SafetensorsFolder:
     def nbytes(self) -> int:
         return sum(file.stat().st_size for file in set(self.places.values()))
 
+    def forms(self) -> dict[str, Form]:
+        """See `Checkpoint`."""
+        headers = {file: read_header(file) for file in dict.fromkeys(self.places.values())}
+        forms: dict[str, Form] = {}
+        for name, file in self.places.items():
+            layer, _, kind = name.rpartition(".")
+            shape, (start, end) = headers[file][name]["shape"], headers[file][name]["data_offsets"]
+            if self.group_size is None or f"{layer}.qweight" not in self.places:
+                forms[name] = dense_form(tuple(shape), end - start)
+            elif kind == "qweight":
+                inputs, packed = shape if len(shape) == 2 else (0, 0)
+                group = inputs if self.group_size == WHOLE_INPUT else self.group_size
+                forms[f"{layer}.weight"] = Form((8 * packed, inputs), 4, group)
+            elif kind not in AWQ_PARTS:
+                forms[name] = dense_form(tuple(shape), end - start)
+        return forms
+
     def weights(self) -> Iterator[tuple[str, Weight]]:
         """Each tensor in the order of the files; an AWQ layer is one record, ".weight"."""
         # torch is imported here and not above: opening a checkpoint must not cost its two seconds
         from aira_cli.checkpoints.awq import int4_from_awq
         from aira_cli.checkpoints.weights import Dense
 
-        with ExitStack() as stack:
-            read = self._reader(stack)
-            for name in self.places:
-                layer, _, kind = name.rpartition(".")
-                if self.group_size is None or f"{layer}.qweight" not in self.places:
-                    yield name, Dense(read(name))
-                elif kind == "qweight":
-                    packed = {part: read(f"{layer}.{part}") for part in AWQ_PARTS}
-                    record = int4_from_awq(self.path, layer, packed, self.group_size)
-                    yield f"{layer}.weight", record
-                elif kind not in AWQ_PARTS:
-                    yield name, Dense(read(name))
+        read = self._reader()
+        for name in self.places:
+            layer, _, kind = name.rpartition(".")
+            if self.group_size is None or f"{layer}.qweight" not in self.places:
+                yield name, Dense(read(name))
+            elif kind == "qweight":
+                packed = {part: read(f"{layer}.{part}") for part in AWQ_PARTS}
+                record = int4_from_awq(self.path, layer, packed, self.group_size)
+                yield f"{layer}.weight", record
+            elif kind not in AWQ_PARTS:
+                yield name, Dense(read(name))
 
-    def _reader(self, stack: ExitStack) -> Callable[[str], Tensor]:
-        """A function from a tensor's name to the tensor; `stack` holds the mapped files."""
-        mapped = {
-            file: stack.enter_context(open_safetensors(file, "pt"))
-            for file in dict.fromkeys(self.places.values())
-        }
+    def _reader(self) -> Callable[[str], Tensor]:
+        """A function from a tensor's name to the tensor.
+
+        Pages of a mapping that were read count as this process's memory until it is given up,
+        so that the files are mapped anew now and then; tensors still in use keep theirs.
+        """
+        mapped: dict[Path, Any] = {}
+        since = 0
 
         def read(name: str) -> Tensor:
+            nonlocal since
             if name not in self.places:
                 raise CheckpointError("tensor_missing", path=self.path, name=name)
+            if since > _MAPPED_AT_ONCE:
+                mapped.clear()
+                since = 0
             file = self.places[name]
+            if file not in mapped:
+                mapped[file] = open_safetensors(file, "pt")
             try:
                 tensor: Tensor = mapped[file].get_tensor(name)
             except SafetensorError as error:
                 raise CheckpointError("safetensors_damaged", path=file, reason=error) from error
+            since += tensor.nbytes
             return tensor
 
         return read

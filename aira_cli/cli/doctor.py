@@ -12,6 +12,7 @@ import typer
 import aira_cli
 from aira_cli.cli.boundary import Runtime
 from aira_cli.cli.opening import REACH_SECONDS, wanted_model
+from aira_cli.engine.local.copies import PREPARED, kept_copies
 from aira_cli.errors import AiraError
 from aira_cli.profiles.store import DEFAULT_MODEL, EMBEDDED_MODEL, ProfileStore, broken_profiles
 from aira_cli.sources.resolve import cached_size, find_cached, reachable
@@ -19,14 +20,22 @@ from aira_cli.ui.tables import print_facts, size
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "huggingface-hub", "safetensors", "gguf")
 
+# What `native.build.obstacle` says, in words.
+_OBSTACLES = {
+    "machine": "doctor.kernels_machine",
+    "compiler": "doctor.kernels_compiler",
+    "failure": "doctor.kernels_failure",
+}
+
 Fact = tuple[str, str]
 
 
 def doctor(context: typer.Context) -> None:
     runtime: Runtime = context.obj
     store = ProfileStore(runtime.environment.config_dir)
-    facts = [*_versions(), *_devices(runtime), *_folders(runtime, store), *_network(runtime, store)]
-    print_facts(runtime.environment.stdout, [*facts, *_choice(runtime, store)])
+    facts = [*_versions(), *_devices(runtime), *_kernels(runtime), *_folders(runtime, store)]
+    facts += [*_network(runtime, store), *_choice(runtime, store)]
+    print_facts(runtime.environment.stdout, facts)
 
 
 def _versions() -> Iterator[Fact]:
@@ -56,6 +65,29 @@ def _device_name(device: object, runtime: Runtime) -> str:
     return f"{platform.processor() or platform.machine()}, {os.cpu_count()} × CPU"
 
 
+def _kernels(runtime: Runtime) -> Iterator[Fact]:
+    """Whose kernels a CPU computes with. Ours are compiled if they are not yet."""
+    from aira_cli.engine.local.native.build import library, obstacle
+
+    t, environment = runtime.t, runtime.environment
+    if environment.variables.get("AIRA_KERNELS") == "torch":
+        yield t("doctor.kernels"), t("doctor.kernels_unwanted")
+        return
+    path = library(environment.cache_dir / "native")
+    if path is not None:
+        yield t("doctor.kernels"), t("doctor.kernels_own", path=path)
+    else:
+        yield t("doctor.kernels"), t(_OBSTACLES[obstacle()])
+
+
+def _prepared(runtime: Runtime) -> Iterator[Fact]:
+    """How much room the prepared copies take, whoever may still use them."""
+    copies = kept_copies(runtime.environment.cache_dir / PREPARED)
+    total = size(sum(copy.nbytes for copy in copies), runtime.t)
+    said = runtime.t("doctor.prepared_size", count=len(copies), size=total)
+    yield runtime.t("doctor.prepared"), said
+
+
 def _folders(runtime: Runtime, store: ProfileStore) -> Iterator[Fact]:
     environment, t = runtime.environment, runtime.t
     yield t("doctor.profiles"), str(store.user_folder)
@@ -63,6 +95,7 @@ def _folders(runtime: Runtime, store: ProfileStore) -> Iterator[Fact]:
     from aira_cli.sources.hub_cache import cache_root
 
     yield t("doctor.hub_cache"), str(cache_root())
+    yield from _prepared(runtime)
     broken = dict(broken_profiles(store))
     for name, error in broken.items():
         yield name, t(f"error.{error.key}", **error.fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,15 @@ import typer
 from aira_cli.cli import flags
 from aira_cli.cli.boundary import Runtime
 from aira_cli.cli.opening import wanted_model
+from aira_cli.engine.local.copies import (
+    PREPARED,
+    Kept,
+    copies_of,
+    kept_copies,
+    remove_copies,
+)
 from aira_cli.errors import ModelUnavailable, UsageError
+from aira_cli.printable import printable
 from aira_cli.profiles.schema import Profile
 from aira_cli.profiles.store import (
     DEFAULT_MODEL,
@@ -18,6 +27,7 @@ from aira_cli.profiles.store import (
     broken_profiles,
     profile_yaml,
 )
+from aira_cli.sources.disk import disk_errors
 from aira_cli.sources.resolve import cached_size, find_cached, remove
 from aira_cli.ui.progress import Loading
 from aira_cli.ui.style import decimal
@@ -26,6 +36,8 @@ from aira_cli.ui.tables import print_facts, print_table, size
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 Name = Annotated[str, typer.Argument(help="help.models_name", metavar="NAME")]
+OptionalName = Annotated[str | None, typer.Argument(help="help.models_name", metavar="NAME")]
+Prepared = Annotated[bool, typer.Option("--prepared", help="help.models_prepared")]
 
 
 @app.command("list", help="help.models_list")
@@ -35,9 +47,12 @@ def list_models(context: typer.Context) -> None:
     broken = dict(broken_profiles(store))
     t = runtime.t
     wanted, wrong = _wanted(runtime, store)
-    rows = [_row(runtime, store, name, wanted) for name in store.names() if name not in broken]
-    heads = [t(f"models.{head}") for head in ("name", "parameters", "here", "licence", "about")]
-    print_table(runtime.environment.stdout, heads, rows)
+    copies = kept_copies(prepared_folder(runtime))
+    known = [store.load(name) for name in store.names() if name not in broken]
+    rows = [_row(runtime, profile, wanted, copies) for profile in known]
+    names = ("name", "parameters", "here", "prepared", "licence", "about")
+    print_table(runtime.environment.stdout, [t(f"models.{name}") for name in names], rows)
+    _say_stale(runtime, copies)
     for error in [*broken.values(), *wrong]:
         print(
             t("error.prefix") + t(f"error.{error.key}", **error.fields),
@@ -62,6 +77,7 @@ def show(context: typer.Context, name: Name) -> None:
         (t("models.languages"), ", ".join(profile.languages)),
         (t("models.licence"), profile.licence),
         (t("models.here"), _here(runtime, profile)),
+        *_prepared_facts(runtime, profile),
         (t("models.runs_on"), _decoder(runtime, profile)),
     ]
     print_facts(stdout, [fact for fact in facts if fact[1]])
@@ -77,15 +93,25 @@ def pull(context: typer.Context, name: Name, quiet: flags.Quiet = False) -> None
 
 
 @app.command("rm", help="help.models_rm")
-def rm(context: typer.Context, name: Name) -> None:
+def rm(context: typer.Context, name: OptionalName = None, prepared: Prepared = False) -> None:
     runtime: Runtime = context.obj
+    copies = kept_copies(prepared_folder(runtime))
+    if name is None:
+        if not prepared:
+            raise UsageError("missing_parameter", name="NAME")
+        _remove_prepared(runtime, copies)
+        return
     profile = ProfileStore(runtime.environment.config_dir).find(name)
-    freed = remove(profile.source, cache_dir=runtime.environment.cache_dir)
-    key = "models.removed" if freed else "models.nothing_here"
-    print(
-        runtime.t(key, name=profile.name, size=size(freed, runtime.t)),
-        file=runtime.environment.stdout,
-    )
+    copies = _copies_for(runtime, profile, copies)
+    if not prepared:
+        freed = remove(profile.source, cache_dir=runtime.environment.cache_dir)
+        key = "models.removed" if freed else "models.nothing_here"
+        print(
+            runtime.t(key, name=profile.name, size=size(freed, runtime.t)),
+            file=runtime.environment.stdout,
+        )
+    if prepared or copies:
+        _remove_prepared(runtime, copies)
 
 
 @app.command("path", help="help.models_path")
@@ -136,15 +162,16 @@ def _wanted(runtime: Runtime, store: ProfileStore) -> tuple[str, list[UsageError
         return DEFAULT_MODEL, [error]
 
 
-def _row(runtime: Runtime, store: ProfileStore, name: str, wanted: str) -> list[str]:
-    profile = store.load(name)
-    mark = " *" if name == wanted else ""
+def _row(runtime: Runtime, profile: Profile, wanted: str, copies: Sequence[Kept]) -> list[str]:
+    mark = " *" if profile.name == wanted else ""
     count = profile.parameters
     parameters = f"{count / 1e9:.1f} B" if count and count >= 1e9 else f"{(count or 0) / 1e6:.0f} M"
+    usable = [copy for copy in _copies_for(runtime, profile, copies) if not copy.stale]
     return [
-        name + mark,
+        profile.name + mark,
         decimal(parameters, runtime.t) if count else "",
         _here(runtime, profile),
+        size(sum(copy.nbytes for copy in usable), runtime.t) if usable else "",
         profile.licence,
         profile.description.text(runtime.language),
     ]
@@ -156,3 +183,41 @@ def _here(runtime: Runtime, profile: Profile) -> str:
         return ""
     used = cached_size(profile.source, cache_dir=cache_dir)
     return size(used, runtime.t) if used else runtime.t("models.local")
+
+
+def prepared_folder(runtime: Runtime) -> Path:
+    return runtime.environment.cache_dir / PREPARED
+
+
+def _copies_for(runtime: Runtime, profile: Profile, copies: Sequence[Kept]) -> list[Kept]:
+    """The prepared copies of the profile's checkpoint, none where that is not on this machine."""
+    path = find_cached(profile.source, cache_dir=runtime.environment.cache_dir)
+    return [] if path is None else copies_of(path, copies)
+
+
+def _prepared_facts(runtime: Runtime, profile: Profile) -> list[tuple[str, str]]:
+    t = runtime.t
+    facts = []
+    for copy in _copies_for(runtime, profile, kept_copies(prepared_folder(runtime))):
+        key = "models.copy_stale" if copy.stale else "models.copy"
+        facts.append((t("models.prepared"), t(key, path=copy.path, size=size(copy.nbytes, t))))
+    return facts
+
+
+def _say_stale(runtime: Runtime, copies: Sequence[Kept]) -> None:
+    """Copies that no load will use again, and how to be rid of them."""
+    t, stderr = runtime.t, runtime.environment.stderr
+    stale = [copy for copy in copies if copy.stale]
+    for copy in stale:
+        line = t("models.copy_stale", path=copy.path, size=size(copy.nbytes, t))
+        print(f"{t('models.prepared')}: {printable(line)}", file=stderr)
+    if stale:
+        print(t("models.stale_hint"), file=stderr)
+
+
+def _remove_prepared(runtime: Runtime, copies: Sequence[Kept]) -> None:
+    with disk_errors(prepared_folder(runtime)):
+        freed = remove_copies(copies)
+    key = "models.copies_removed" if copies else "models.no_copies"
+    sentence = runtime.t(key, count=len(copies), size=size(freed, runtime.t))
+    print(sentence, file=runtime.environment.stdout)

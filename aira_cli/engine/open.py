@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from aira_cli.checkpoints.open import open_checkpoint
 from aira_cli.checkpoints.safetensors_folder import read_json
+from aira_cli.engine.local.copies import PREPARED
 from aira_cli.engine.local.prompter import Prompter
 from aira_cli.profiles.schema import Profile, SamplingFields
 from aira_cli.prompts.formats import stop_ids
@@ -32,10 +33,6 @@ _CONTEXT_UNKNOWN = 2048
 
 # A folder with one of these can be given a tokenizer.
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
-
-
-#: Below the cache folder: what the first load of a model writes for the next ones.
-PREPARED = "prepared"
 
 
 @dataclass(frozen=True)

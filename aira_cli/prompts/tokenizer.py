@@ -164,7 +164,7 @@ class Tokenizer:
     def _load(self, state: Mapping[str, Any]) -> Backend:
         """The backend of a shielded state; checks that every added token got its id."""
         try:
-            backend = Backend.from_str(json.dumps(state))
+            backend = Backend.from_str(json.dumps(state, ensure_ascii=False))
         except Exception as error:  # the backend raises nothing narrower
             raise self._damaged(str(error)) from error
         for token in state["added_tokens"]:

@@ -169,8 +169,18 @@ def _renamed(vocab: Any, names: Mapping[str, str]) -> Any:
 
 
 def _harmless(merges: Iterable[Any], names: Mapping[str, str]) -> Iterator[Any]:
-    """The BPE merges ("a b" or ["a", "b"]) that neither read nor yield one of `names`."""
+    """The BPE merges ("a b" or ["a", "b"]) that neither read nor yield one of `names`.
+
+    There are tens of thousands of merges and a few names, at every start: the many that do not
+    begin like a name go by without being split.
+    """
+    heads = tuple({name[:1] for name in names})
+    tails = tuple(f" {name}" for name in names)
     for merge in merges:
+        whole = isinstance(merge, str) and " " in merge
+        if whole and not merge.startswith(heads) and not merge.endswith(tails):
+            yield merge
+            continue
         left, right = merge.split(" ") if isinstance(merge, str) else merge
         if left not in names and right not in names and left + right not in names:
             yield merge

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from aira_cli.checkpoints.weights import Dense, Int4, Int8, Weight
 from aira_cli.engine.local.device import Precision
+from aira_cli.engine.local.linear import Embedding, Linear
 from aira_cli.engine.local.matrix import (
     DenseMatrix,
     Matrix,
@@ -21,6 +24,8 @@ from aira_cli.engine.local.native.kernels import LANES
 from aira_cli.engine.local.rounding import INT4_GROUP, round_to_int4, round_to_int8
 from aira_cli.engine.local.torch_matrix import Int8Matrix, torch_int4
 
+HEAD = "lm_head.weight"
+
 log = logging.getLogger(__name__)
 
 
@@ -31,6 +36,27 @@ class Use:
     multiplies: bool
     vocabulary: bool
 
+    @classmethod
+    def of(cls, slots: Sequence[str], layers: Sequence[Linear | Embedding]) -> Use:
+        """By the `layers` that hold the matrix and the names of their parameters."""
+        embeds = any(isinstance(layer, Embedding) for layer in layers)
+        multiplies = any(isinstance(layer, Linear) for layer in layers)
+        return cls(multiplies, vocabulary=embeds or HEAD in slots)
+
+
+def layers_of(model: nn.Module, slots: Sequence[str]) -> list[Linear | Embedding]:
+    """The layers whose weight the `slots` name; none for biases and what is no matrix."""
+    if any(slot.endswith(".bias") for slot in slots):
+        return []
+    owners = (model.get_submodule(slot.rpartition(".")[0]) for slot in slots)
+    return [owner for owner in owners if isinstance(owner, Linear | Embedding)]
+
+
+def runs_native(device: torch.device, precision: Precision) -> bool:
+    """Whether our kernels, rather than torch's, multiply."""
+    on_cpu = device.type == "cpu" and kernels.active() is not None
+    return on_cpu and precision.dtype == torch.float32
+
 
 def choose(weight: Weight, device: torch.device, precision: Precision, use: Use) -> Matrix:
     """`weight` [N, K] on `device` in the smallest form that has a kernel and was asked for."""
@@ -38,7 +64,7 @@ def choose(weight: Weight, device: torch.device, precision: Precision, use: Use)
         weight = Dense(weight.dense(precision.dtype, device))
     elif use.multiplies:
         weight = _rounded(weight, precision, use)
-    if device.type == "cpu" and kernels.active() is not None and precision.dtype == torch.float32:
+    if runs_native(device, precision):
         return _native(weight)
     return _for_torch(weight, device, precision, use)
 

@@ -12,7 +12,10 @@ from aira_cli.engine.local.decode import Decoding
 from aira_cli.engine.local.device import memory_errors
 from aira_cli.engine.local.models.step import Cache, StepModel
 from aira_cli.engine.local.prompter import Prompter
+from aira_cli.engine.loops import is_looping
 from aira_cli.engine.text import TextStream
+from aira_cli.errors import ContextError
+from aira_cli.prompts.segments import Prompt
 from aira_cli.types import Chunk, FinishReason, Request, Sampling, Stats
 
 
@@ -21,9 +24,15 @@ class _Row:
     """One answer under way."""
 
     text: TextStream
-    tokens: int = 0
+    ids: list[int]
+    begun: int
     fresh: str = ""
     unsent: list[int] = field(default_factory=list)
+
+    @property
+    def tokens(self) -> int:
+        """How many were drawn for this request."""
+        return len(self.ids) - self.begun
 
     def sent_ids(self) -> tuple[int, ...]:
         """The ids since the last chunk, which go out with this one."""
@@ -39,13 +48,25 @@ class LocalEngine:
         self._model = model
         self._cache: Cache | None = None
         self._cached_ids: tuple[int, ...] = ()
+        self._stopped: set[int] = set()
+
+    @property
+    def context_length(self) -> int:
+        return self.prompter.context_length
+
+    def prompt(self, request: Request) -> Prompt:
+        return self.prompter.prompt(request)
+
+    def stop(self, row: int) -> None:
+        self._stopped.add(row)
 
     def close(self) -> None:
         self._cache, self._cached_ids = None, ()
 
     def stream(self, request: Request) -> Iterator[Chunk]:
         """See `engine.base.Engine.stream`."""
-        ids = self.prompter.prompt(request).ids
+        ids = self._ids(request)
+        self._stopped.clear()
         sampling = self._within_context(request.sampling, len(ids))
         cache, cached = self._start_cache(ids)
         with memory_errors(self._model.device):
@@ -53,8 +74,9 @@ class LocalEngine:
             began = time.perf_counter()
             logits = decoding.prefill()
             prefilled = time.perf_counter()
-            rows = [self._new_row(sampling) for _ in range(sampling.samples)]
+            rows = [self._new_row(request) for _ in range(sampling.samples)]
             try:
+                yield from self._begun(rows)
                 yield from self._answers(decoding, logits, rows, sampling)
             except GeneratorExit:  # closed between two steps: the cache is whole
                 self._keep_prompt(cache, ids)
@@ -78,6 +100,8 @@ class LocalEngine:
             for number, token_id in zip(step.rows, step.ids, strict=True):
                 row = rows[number]
                 reason = self._take(row, token_id, sampling)
+                if reason is None and number in self._stopped:
+                    reason = "interrupted"
                 text = row.fresh + (row.text.finish() if reason else "")
                 if reason:
                     decoding.drop(number)
@@ -86,7 +110,7 @@ class LocalEngine:
 
     def _take(self, row: _Row, token_id: int, sampling: Sampling) -> FinishReason | None:
         """Adds a token to a row; why the row ends with it, or None."""
-        row.tokens += 1
+        row.ids.append(token_id)
         row.unsent.append(token_id)
         row.fresh = ""
         if token_id in self.prompter.stop_ids:
@@ -94,10 +118,27 @@ class LocalEngine:
         row.fresh = row.text.push(token_id)
         if row.text.stopped:
             return "stop"
+        if is_looping(row.ids):
+            return "loop"
         return "length" if row.tokens >= sampling.max_new_tokens else None
 
-    def _new_row(self, sampling: Sampling) -> _Row:
-        return _Row(TextStream(self.prompter.tokenizer.decode, sampling.stop))
+    def _ids(self, request: Request) -> tuple[int, ...]:
+        """The prompt and what the answers begin with. ContextError if nothing could follow."""
+        ids = self.prompter.prompt(request).ids + request.begun
+        if len(ids) >= self.context_length:
+            raise ContextError("prompt_too_long", tokens=len(ids), context=self.context_length)
+        return ids
+
+    def _new_row(self, request: Request) -> _Row:
+        text = TextStream(self.prompter.tokenizer.decode, request.sampling.stop)
+        return _Row(text, list(request.begun), len(request.begun), unsent=list(request.begun))
+
+    def _begun(self, rows: Sequence[_Row]) -> Iterator[Chunk]:
+        """What the rows have to begin with."""
+        for number, row in enumerate(rows):
+            text = "".join(row.text.push(token_id) for token_id in row.ids)
+            if row.ids:
+                yield Chunk(number, text, row.sent_ids())
 
     def _within_context(self, sampling: Sampling, prompt_tokens: int) -> Sampling:
         """Answers end where the context does."""

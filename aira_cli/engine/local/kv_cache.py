@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aira_cli.engine.local.graphs import Graph, Seen
 from aira_cli.engine.local.recorded import Recorded
 
 BLOCK = 128
@@ -34,9 +35,10 @@ class KVCache:
         self._keys = torch.empty(size, device=device, dtype=dtype)
         self._values = torch.empty_like(self._keys)
         self._length = ctypes.c_int64(0)
-        self.recorded: Recorded | None = (
-            None  # a step on this memory; forgotten when the memory moves
-        )
+        # A step recorded or captured on this memory; forgotten when the memory moves.
+        self.recorded: Recorded | Graph | None = None
+        #: Set while a step is captured: appends and masks go by it.
+        self.seen: Seen | None = None
 
     @property
     def length(self) -> int:
@@ -56,7 +58,12 @@ class KVCache:
             self.recorded = None
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Stores [B, H, T, D] behind what is there; views of all positions [B, H, length+T, D]."""
+        """Stores [B, H, T, D] behind what is there; views of all positions [B, H, length+T, D],
+        or, while `seen` is set, of all memory."""
+        if self.seen is not None:
+            self._keys[layer].index_copy_(2, self.seen.at, keys)
+            self._values[layer].index_copy_(2, self.seen.at, values)
+            return self.memory(layer)
         start, end = self.length, self.length + keys.shape[2]
         self._keys[layer, :, :, start:end] = keys
         self._values[layer, :, :, start:end] = values
@@ -65,6 +72,11 @@ class KVCache:
     def memory(self, layer: int) -> tuple[Tensor, Tensor]:
         """All room for keys and values of a layer, [B, H, S, D] each, held positions first."""
         return self._keys[layer], self._values[layer]
+
+    @property
+    def room(self) -> int:
+        """Positions there is memory for."""
+        return self._keys.shape[3]
 
     def advance(self, tokens: int) -> None:
         """After all layers have appended them, `tokens` more positions are held."""
@@ -87,4 +99,4 @@ class KVCache:
 def _longer(memory: Tensor, more: int) -> Tensor:
     size = list(memory.shape)
     size[3] = more
-    return torch.cat((memory, memory.new_empty(size)), dim=3)
+    return torch.cat((memory, memory.new_zeros(size)), dim=3)  # masked, not skipped, in graphs

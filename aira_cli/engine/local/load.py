@@ -18,21 +18,23 @@ from torch import Tensor, nn
 
 from aira_cli.checkpoints.open import Checkpoint
 from aira_cli.checkpoints.weights import Dense, Weight
-from aira_cli.engine.local.choose import Use, choose
+from aira_cli.engine.local.choose import Use, choose, layers_of
+from aira_cli.engine.local.copies import Copy
 from aira_cli.engine.local.device import ROUNDED, Precision
+from aira_cli.engine.local.graphs import Graph, Seen, capture
 from aira_cli.engine.local.kv_cache import KVCache
-from aira_cli.engine.local.linear import Embedding, Linear
+from aira_cli.engine.local.linear import Linear
+from aira_cli.engine.local.memory import own_parts, require_memory, whole_parts
 from aira_cli.engine.local.models import bloom, gpt2, llama
 from aira_cli.engine.local.models.config import OLD_TABLES
 from aira_cli.engine.local.models.step import Cache, StepModel
 from aira_cli.engine.local.native import kernels
 from aira_cli.engine.local.native.kernels import Kernels
-from aira_cli.engine.local.prepared import Copy, restore, write
-from aira_cli.engine.local.recorded import record
+from aira_cli.engine.local.prepared import restore, write
+from aira_cli.engine.local.recorded import Recorded, record
 from aira_cli.errors import CheckpointError, UsageError
 
 ARCHITECTURES: dict[str, ModuleType] = {"bloom": bloom, "gpt2": gpt2, "llama": llama}
-HEAD = "lm_head.weight"
 
 
 class OwnDecoder:
@@ -72,18 +74,33 @@ class OwnDecoder:
         cache.reserve(1)
         inputs = self._model.inputs(ids, cache.length)
         native = kernels.active()
-        if native is None:
-            logits = self._logits(cache, *inputs)
-        else:
+        if self.device.type == "cuda":
+            logits = self._captured_step(cache, inputs)
+        elif native is not None:
             logits = self._recorded_step(native, cache, inputs)
+        else:
+            logits = self._logits(cache, *inputs)
         cache.advance(1)
         return logits
+
+    def _captured_step(self, cache: KVCache, inputs: tuple[Tensor, ...]) -> Tensor:
+        if cache.recorded is None:
+            cache.seen = Seen.of(cache.room, self.device, self._dtype)
+            step = partial(self._logits, cache)
+            cache.recorded = capture(step, inputs, cache.seen, cache.length)
+            cache.seen = None
+        graph = cache.recorded
+        assert isinstance(graph, Graph)
+        if graph.captured is None:
+            return self._logits(cache, *inputs)
+        return graph.replay(inputs, cache.length)
 
     def _recorded_step(self, native: Kernels, cache: KVCache, inputs: tuple[Tensor, ...]) -> Tensor:
         known = cache.recorded
         if known is None:
             cache.recorded, logits = record(native, partial(self._logits, cache), inputs)
             return logits
+        assert isinstance(known, Recorded)
         if not known.tape.whole:
             return self._logits(cache, *inputs)
         return known.replay(native, inputs)
@@ -112,18 +129,23 @@ def load_model(
     `prepared` is the folder of prepared copies; weights that our kernels take are mapped from
     there, and written there the first time. Raises CheckpointError for tensors that do not fit
     the configuration, and UsageError for rounded weights in an architecture that has no
-    decoder of ours.
+    decoder of ours, AiraError where `device` has too little memory for them.
     """
     module = own_architecture(checkpoint.config)
     if module is None:
         if precision.weights in ROUNDED:
             name = checkpoint.config.get("model_type")
             raise UsageError("rounding_unsupported", dtype=precision.weights, name=name)
+        parts = whole_parts(checkpoint)
+        for place in dict.fromkeys((torch.device("cpu"), device)):  # transformers fills the first
+            require_memory(parts, place, precision, smaller=("bfloat16",))
         from aira_cli.engine.local.models.generic import load_generic
 
         return load_generic(checkpoint, device, precision.dtype)
     with torch.device("meta"):
         model = module.Model(module.config_of(checkpoint.config))
+    parts = own_parts(model, checkpoint, module.BASE_PREFIX)
+    require_memory(parts, device, precision, smaller=ROUNDED)
     if prepared is None or device.type != "cpu" or kernels.active() is None:
         fill(model, checkpoint, module.BASE_PREFIX, device, precision)
     else:
@@ -175,18 +197,16 @@ def place(
     precision: Precision,
 ) -> None:
     """Puts `weight` at `slots`, which are one or tied: a matrix in the form its kernel wants."""
-    owners = {slot: model.get_submodule(slot.rpartition(".")[0]) for slot in slots}
-    layers = [o for o in owners.values() if isinstance(o, Linear | Embedding)]
-    if not layers or any(slot.endswith(".bias") for slot in slots):
+    layers = layers_of(model, slots)
+    if not layers:
         parameter = nn.Parameter(weight.dense(precision.dtype, device), requires_grad=False)
-        for slot, owner in owners.items():
-            setattr(owner, slot.rpartition(".")[2], parameter)
+        for slot in slots:
+            owner, _, leaf = slot.rpartition(".")
+            setattr(model.get_submodule(owner), leaf, parameter)
         return
-    linear = [layer for layer in layers if isinstance(layer, Linear)]
-    if any(layer.transposed for layer in linear):
+    if any(isinstance(layer, Linear) and layer.transposed for layer in layers):
         weight = Dense(weight.dense(torch.float32).T.contiguous())
-    use = Use(multiplies=bool(linear), vocabulary=len(linear) < len(layers) or HEAD in slots)
-    matrix = choose(weight, device, precision, use)
+    matrix = choose(weight, device, precision, Use.of(slots, layers))
     for layer in layers:
         if isinstance(layer, Linear):
             layer.hold(matrix)

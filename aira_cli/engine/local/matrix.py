@@ -9,6 +9,7 @@ in. Which weight becomes what is decided in `choose`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -18,6 +19,8 @@ from torch.nn import functional as F
 from aira_cli.checkpoints.weights import Int4, Int8
 from aira_cli.engine.local.native import kernels
 from aira_cli.engine.local.native.kernels import STRIP
+
+_STRIPS_AT_ONCE = 128
 
 #: Groups of more inputs overflow the integers in which our kernels add.
 _LARGEST_GROUP = {4: 1024, 8: 128}
@@ -147,9 +150,9 @@ def pack_int4(weight: Int4) -> PackedMatrix | None:
     outputs, inputs = weight.shape
     kind, offset = _int4_kind(weight)
     tables = [table for table in (weight.scale, offset) if table is not None]
-    if not (_takes(4, inputs, weight.group_size) and all(map(_is_float16, tables))):
+    if not (takes(4, inputs, weight.group_size) and all(map(_is_float16, tables))):
         return None
-    tensors = {"values": _halves(_strips(weight.q, 8)), "scale": _table(weight.scale)}
+    tensors = {"values": _strips(weight.q, _eight_values), "scale": _table(weight.scale)}
     if offset is not None:
         tensors["offset"] = _table(offset)
     return PackedMatrix(kind, (outputs, inputs), weight.group_size, tensors)
@@ -177,13 +180,14 @@ def pack_int8(weight: Int8) -> PackedMatrix | None:
         scale = _table(weight.scale)
         if not _is_float16(weight.scale):
             return None
-    if not _takes(8, inputs, group):
+    if not takes(8, inputs, group):
         return None
-    values = _strips(weight.q.view(torch.uint8) ^ 128, 4)
+    values = _strips(weight.q.view(torch.uint8), _four_values)
     return PackedMatrix(kind, (outputs, inputs), group, {"values": values, "scale": scale})
 
 
-def _takes(bits: int, inputs: int, group: int) -> bool:
+def takes(bits: int, inputs: int, group: int) -> bool:
+    """Whether our kernels have weights of 4 or 8 bits with a scale for `group` of the inputs."""
     return 0 < group <= _LARGEST_GROUP[bits] and group % 32 == 0 and inputs % group == 0
 
 
@@ -197,15 +201,30 @@ def _padded(x: Tensor) -> Tensor:
     return F.pad(x, (0, 0, 0, -len(x) % STRIP))
 
 
-def _strips(q: Tensor, together: int) -> Tensor:
-    """uint8 [N, K] → [N/32, K/together, 32, together]"""
-    strips = _padded(q).view(-1, STRIP, q.shape[1] // together, together)
-    return strips.transpose(1, 2).contiguous()
+def _strips(q: Tensor, bytes_of: Callable[[Tensor], Tensor]) -> Tensor:
+    """uint8 [N, K] → [N/32, K/8 or K/4, 32, 4], some strips at a time: a vocabulary is large."""
+    count = -(-len(q) // STRIP)
+    packed = None
+    for start in range(0, count, _STRIPS_AT_ONCE):
+        rows = q[start * STRIP : (start + _STRIPS_AT_ONCE) * STRIP]
+        some = bytes_of(_padded(rows))
+        some = some.view(-1, STRIP, *some.shape[1:]).transpose(1, 2)
+        if packed is None:
+            packed = some.new_empty((count, *some.shape[1:]))
+        packed[start : start + len(some)] = some
+    assert packed is not None
+    return packed
 
 
-def _halves(strips: Tensor) -> Tensor:
-    """Eight values of a lane → four bytes, the first four in the low halves."""
-    return strips[..., :4] | (strips[..., 4:] << 4)
+def _eight_values(q: Tensor) -> Tensor:
+    """[N, K] of 4 bits → [N, K/8, 4]: the first four of eight in the low halves of the bytes."""
+    first, second = q.view(len(q), -1, 2, 4).unbind(2)
+    return first | (second << 4)
+
+
+def _four_values(q: Tensor) -> Tensor:
+    """[N, K] signed → [N, K/4, 4], unsigned by adding 128."""
+    return (q ^ 128).view(len(q), -1, 4)
 
 
 def _table(table: Tensor) -> Tensor:

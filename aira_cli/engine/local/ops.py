@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aira_cli.engine.local.graphs import Seen
 from aira_cli.engine.local.kv_cache import KVCache
 from aira_cli.engine.local.native import kernels
 from aira_cli.engine.local.native.kernels import LANES, Attention, Kernels
@@ -128,7 +129,7 @@ def attend(
         queries, keys = rotate(queries, rotary), rotate(keys, rotary)
     past = cache.length
     keys, values = cache.append(layer, keys, values)  # B K past+T D
-    mask = _mask(past, queries, slopes)
+    mask = _mask(past, queries, slopes) if cache.seen is None else _seen(cache.seen, slopes)
     causal = mask is None and queries.shape[2] > 1
     mixed = F.scaled_dot_product_attention(
         queries, keys, values, mask, is_causal=causal, enable_gqa=heads.queries != heads.keys
@@ -156,6 +157,14 @@ def _mask(past: int, queries: Tensor, slopes: Tensor | None) -> Tensor | None:
         return mask
     positions = torch.arange(past + tokens, device=queries.device)
     return mask + (slopes[:, None, None] * positions).to(queries.dtype)
+
+
+def _seen(seen: Seen, slopes: Tensor | None) -> Tensor:
+    """The mask over all memory, [1, S] or with ALiBi [H, 1, S]."""
+    if slopes is None:
+        return seen.mask
+    positions = torch.arange(seen.mask.shape[1], device=seen.mask.device)
+    return seen.mask + (slopes[:, None, None] * positions).to(seen.mask.dtype)
 
 
 def _attend_native(

@@ -1,14 +1,13 @@
 """A model's packed weights as one file that the next start maps into memory and computes from.
 
 The file is a safetensors file; what its header says beyond tensors is the identity of the
-checkpoint and the sum of all its bytes. Its name holds a digest of that identity: another
-checkpoint, number format or version of the layout is another file. A file that is damaged in
-any way is as good as none, and is written anew.
+checkpoint and the sum of all its bytes. Its name holds a digest of that identity (`copies`):
+another checkpoint, number format or version of the layout is another file. A file that is
+damaged in any way is as good as none, and is written anew.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -16,7 +15,6 @@ import struct
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +22,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aira_cli.checkpoints.open import Checkpoint
-from aira_cli.engine.local.device import Precision
+from aira_cli.engine.local.copies import Copy
 from aira_cli.engine.local.linear import Embedding, Linear
 from aira_cli.engine.local.matrix import NativeMatrix, PackedMatrix, PlainMatrix
 
-LAYOUT = 1  # goes up with every change of what is written here or of the layout of strips
-
 _ALIGNED = 64  # a cache line; a tensor of the kernels' begins at a multiple of it
-_SUFFIX, _PARTIAL = ".safetensors", ".partial"
+_PARTIAL = ".partial"
 _ABANDONED_SECONDS = 3600
 _DTYPES = {
     "U8": torch.uint8, "F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32,
@@ -40,26 +35,6 @@ _DTYPES = {
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Copy:
-    """Where the prepared copy of a checkpoint in one number format lies, or would lie."""
-
-    path: Path
-    identity: str
-
-    @classmethod
-    def of(cls, checkpoint: Checkpoint, precision: Precision, folder: Path) -> Copy:
-        files = [_fingerprint(file) for file in checkpoint.files]
-        identity = json.dumps([LAYOUT, files, precision.weights, str(precision.dtype)])
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        return cls(folder / f"{checkpoint.path.stem}-{digest}{_SUFFIX}", identity)
-
-
-def _fingerprint(file: Path) -> tuple[str, int, int]:
-    status = file.stat()
-    return str(file.resolve()), status.st_size, status.st_mtime_ns
 
 
 # writing

@@ -10,6 +10,8 @@ two; where nothing is left over, it is one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -58,15 +60,18 @@ class Int4Matrix(nn.Module):
 
 def torch_int4(weight: Int4, device: torch.device) -> Int4Matrix | None:
     """The matrix for torch's kernel on `device`, or None where it has none for this weight."""
-    outputs, inputs = weight.shape
-    if weight.group_size not in _GROUPS or inputs % weight.group_size or outputs % 16:
-        return None
+    taken = takes_int4(weight.shape, weight.group_size, device)
+    return Int4Matrix(weight, device) if taken else None
+
+
+def takes_int4(shape: Sequence[int], group: int, device: torch.device) -> bool:
+    """Whether torch's kernel on `device` has 4-bit weights [N, K] with such groups."""
+    outputs, inputs = shape
+    if group not in _GROUPS or inputs % group or outputs % 16:
+        return False
     if device.type == "cuda":
-        if torch.cuda.get_device_capability(device) < _FIRST_GPU or inputs % 32:
-            return None
-    elif device.type != "cpu":
-        return None
-    return Int4Matrix(weight, device)
+        return torch.cuda.get_device_capability(device) >= _FIRST_GPU and inputs % 32 == 0
+    return device.type == "cpu"
 
 
 def _pack(q: Tensor) -> Tensor:

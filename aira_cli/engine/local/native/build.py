@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 def library(folder: Path) -> Path | None:
     """The compiled library in `folder`, compiled now if it is not there; None if it cannot be."""
-    compiler = _compiler()
+    compiler = _compiler() if _suits() else None
     if compiler is None:
         return None
     path = folder / f"kernels-{_digest(compiler)}.so"
@@ -43,12 +44,21 @@ def library(folder: Path) -> Path | None:
         return None
 
 
-def _compiler() -> str | None:
-    """A C++ compiler, where the kernels' instructions are: x86-64 with AVX2 under Linux."""
+def obstacle() -> Literal["machine", "compiler", "failure"]:
+    """Why `library` gives None: the machine, no compiler, or one that fails."""
+    if not _suits():
+        return "machine"
+    return "compiler" if _compiler() is None else "failure"
+
+
+def _suits() -> bool:
+    """Whether the kernels' instructions are there: x86-64 with AVX2 under Linux."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
-        return None
-    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
-        return None
+        return False
+    return torch.backends.cpu.get_cpu_capability().startswith("AVX")
+
+
+def _compiler() -> str | None:
     named = os.environ.get("CXX")
     found = (shutil.which(name) for name in ([named] if named else _COMPILERS))
     return next((path for path in found if path), None)

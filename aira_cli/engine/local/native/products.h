@@ -75,7 +75,7 @@ void round_group(const float* x, int64_t group, int planes, int8_t* hi, int8_t* 
     for (int64_t k = 0; k < group; k += LANES) most = largest(most, magnitude(load(x + k)));
     const float peak = top(most);
     *scale = peak / range;
-    const Floats inverse = all(peak > 0 ? range / peak : 0.0f);
+    const Floats inverse = all(peak > 1e-30f ? range / peak : 0.0f);
     Ints added = no_ints();
     for (int64_t k = 0; k < group; k += LANES) {
         const Ints v = rounded(times(load(x + k), inverse));
