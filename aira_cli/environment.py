@@ -1,4 +1,4 @@
-"""The process's surroundings as one injectable value: streams, variables, folders, language.
+"""The process's surroundings as one injectable value: streams, variables, folders, language, clock.
 
 Nothing else in the package reads os.environ or sys.stdin for our own settings; the hub client
 and torch read theirs.
@@ -9,8 +9,9 @@ from __future__ import annotations
 import locale
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -20,9 +21,13 @@ Language = str  # "pt" | "en"
 LANGUAGES: tuple[Language, ...] = ("pt", "en")
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class Environment:
-    """Streams, environment variables and the three folders that are ours."""
+    """Streams, environment variables, the three folders that are ours, and what time it is."""
 
     stdin: TextIO
     stdout: TextIO
@@ -32,6 +37,7 @@ class Environment:
     cache_dir: Path
     data_dir: Path
     debug: bool = field(default=False)
+    clock: Callable[[], datetime] = field(default=_now)
 
     @classmethod
     def of_process(cls) -> Environment:

@@ -4,6 +4,7 @@
     ├── UsageError         2  a flag, a prompt or a configuration file is wrong
     ├── ModelUnavailable   3  the model cannot be had: unknown, unreachable, damaged on the way
     ├── CheckpointError    1  the model's files are there but cannot be used
+    ├── HistoryError       1  the file of past conversations cannot be used
     └── ContextError       4  the prompt does not fit the model's context
 
 An error carries a catalogue key and the values its sentence needs, never a sentence: `i18n`
@@ -43,6 +44,10 @@ class ModelUnavailable(AiraError):
 
 class CheckpointError(AiraError):
     """The model's files are damaged, unsafe or of a kind that is not supported."""
+
+
+class HistoryError(AiraError):
+    """The history is damaged, locked, cannot be written or lacks what was asked for."""
 
 
 class ContextError(AiraError):

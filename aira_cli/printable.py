@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 
+_UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+
 # C0 except tab and newline, DEL, C1, line/paragraph separators, and the bidirectional controls
 # that can make a line read as something else (Unicode TR 36, CVE-2021-42574).
 _UNPRINTABLE = re.compile(
@@ -32,3 +34,16 @@ def one_line(text: str, limit: int = 200) -> str:
     """`text` printable on one line, cut to `limit` characters with an ellipsis."""
     flat = " ".join(printable(text).split())
     return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
+
+
+class Size(int):
+    """Bytes that are shown as a person reads them, in decimal units.
+
+    Written with a point; catalogues put their language's decimal sign.
+    """
+
+    def __str__(self) -> str:
+        for unit, scale in _UNITS:
+            if self >= 0.9995 * scale:  # what rounds to 1000 of a unit is 1 of the next
+                return f"{self / scale:.3g} {unit}"
+        return f"{int(self)} B"

@@ -11,11 +11,11 @@ from typing import ClassVar, Literal
 
 Role = Literal["system", "user", "assistant"]
 
-#: What --dtype may be: types that are computed in, and int8 for weights alone.
-NUMBER_TYPES = ("float32", "bfloat16", "float16", "int8")
+#: What --dtype may be: types that are computed in, and int8 and int4 for weights alone.
+NUMBER_TYPES = ("float32", "bfloat16", "float16", "int8", "int4")
 
-#: Why a row ended: a stop token, a stop string, the token limit, or the person.
-FinishReason = Literal["end", "stop", "length", "interrupted"]
+#: Why a row ended: a stop token, a stop string, the token limit, going in circles, the person.
+FinishReason = Literal["end", "stop", "length", "loop", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,15 @@ class Sampling:
 class Request:
     """One question to an engine. Row i draws from its own generator, seeded with `seed` + i.
 
-    `raw` sends the last message's text without any prompt format.
+    `raw` sends the last message's text without any prompt format. `begun` are the token ids that
+    every row's answer already has: it goes on behind them.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling
     seed: int
     raw: bool = False
+    begun: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

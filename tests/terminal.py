@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pexpect
 import pyte
@@ -15,15 +15,20 @@ class Terminal:
     """Runs `program` with `arguments` in a window; `screen()` is what a person would see."""
 
     def __init__(
-        self, program: Program, arguments: Sequence[str], columns: int = 80, rows: int = 24
-    ) -> None:
+        self, program: Program, arguments: Sequence[str], columns: int = 80, rows: int = 24,
+        variables: Mapping[str, str] | None = None, *, answering: bool = False,
+    ) -> None:  # fmt: skip
+        """`answering`: it says where its cursor is when the program asks, as real ones do."""
         self._screen = pyte.HistoryScreen(columns, rows, history=2000, ratio=1)
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
-        variables = {**program.variables, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"}
+        asked = {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "" if answering else "1"}
+        variables = {**program.variables, **asked, **(variables or {})}
         self.child = pexpect.spawn(
             program.command, list(arguments), env=variables, dimensions=(rows, columns), timeout=5
         )
+        if answering:
+            self._screen.write_process_input = self.child.send
 
     def read(self, seconds: float = 0.2) -> None:
         """Lets the emulator see what came until nothing comes for `seconds`."""

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from aira_cli.cli import flags
 from aira_cli.cli.boundary import INTERRUPTED, Runtime
 from aira_cli.cli.flags import ModelFlags
-from aira_cli.cli.opening import opened
+from aira_cli.cli.opening import opened, say_plain_rounding
+from aira_cli.cli.recording import Earlier, recorder_for
 from aira_cli.environment import is_terminal
-from aira_cli.printable import printable_json
+from aira_cli.printable import printable, printable_json
 from aira_cli.profiles.schema import Profile
-from aira_cli.session import run_turn
+from aira_cli.session import run_turn, saved_answers
 from aira_cli.types import Message, Request
 from aira_cli.ui.prompt_listing import prompt_lines, prompt_object
 from aira_cli.ui.render import JsonView, LiveView, NumberedView, TextView, View
@@ -25,16 +26,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """The question and how it is to be answered."""
+    """The question, what it goes on from, how it is to be answered, whether and where it is kept.
+
+    `name` is for a conversation that begins with it.
+    """
 
     question: str
     settings: Mapping[str, Any]
     seed: int
     raw: bool
+    earlier: Earlier | None = None
+    recorded: bool = True
+    name: str | None = None
 
     def request(self, profile: Profile) -> Request:
         sampling = flags.sampling(profile, self.settings)
-        return Request((Message("user", self.question),), sampling, self.seed, self.raw)
+        said = self.earlier.messages if self.earlier else ()
+        return Request((*said, Message("user", self.question)), sampling, self.seed, self.raw)
 
 
 @dataclass(frozen=True)
@@ -61,14 +69,28 @@ def answer(runtime: Runtime, chosen: ModelFlags, asked: Asked, shown: Shown) -> 
     request = asked.request(profile)
     if request.sampling.samples < asked.settings.get("samples", 0) and not chosen.quiet:
         print(runtime.t("ask.greedy_one"), file=runtime.environment.stderr)
+    say_plain_rounding(runtime, chosen, profile)
+    _say_other_model(runtime, chosen, asked, profile)
+    recorder = recorder_for(runtime, asked.earlier, wanted=asked.recorded)
+    recorder.name = asked.name
+    recorder.begin(request, profile.name)
     view = view_for(runtime, profile, request, shown)
     with view:
         turn = run_turn(engine, request, view.show if shown.stream else _ignore)
+    recorder.finish(saved_answers(turn), turn.stats)
     view.finish(turn)
     engine.close()
     if shown.stats:
         print(stats_line(runtime.t, profile.name, turn), file=runtime.environment.stderr)
     return INTERRUPTED if turn.interrupted else 0
+
+
+def _say_other_model(runtime: Runtime, chosen: ModelFlags, asked: Asked, profile: Profile) -> None:
+    """A conversation that goes on with another model than it had is told so."""
+    before = asked.earlier.profile if asked.earlier else profile.name
+    if before != profile.name and chosen.model is None and not chosen.quiet:
+        line = runtime.t("ask.other_model", before=before, name=profile.name)
+        print(printable(line), file=runtime.environment.stderr)
 
 
 def _ignore(_: object) -> None:

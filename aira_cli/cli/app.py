@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 import aira_cli
-from aira_cli.cli import ask, chat, doctor, models
+from aira_cli.cli import ask, bench, chat, doctor, history, models
 from aira_cli.cli.boundary import Runtime
 from aira_cli.i18n import Translate
 
@@ -29,7 +29,9 @@ def build_app(runtime: Runtime) -> Callable[..., int]:
     app.callback()(_root)
     app.command("ask", help="help.ask")(ask.ask)
     app.command("chat", help="help.chat")(chat.chat)
+    app.command("bench", help="help.bench")(bench.bench)
     app.command("doctor", help="help.doctor")(doctor.doctor)
+    app.add_typer(history.app, name="history", help="help.history")
     app.add_typer(models.app, name="models", help="help.models")
     command = typer.main.get_command(app)
     _localize(command, runtime.t)

@@ -10,7 +10,9 @@ from aira_cli.cli import flags
 from aira_cli.cli.answering import Asked, Shown, answer, show_prompt
 from aira_cli.cli.boundary import Runtime
 from aira_cli.cli.flags import ModelFlags
+from aira_cli.cli.recording import newest_conversation
 from aira_cli.cli.stdin import read_prompt
+from aira_cli.errors import UsageError
 
 Words = Annotated[list[str] | None, typer.Argument(help="help.words", metavar="PROMPT")]
 Json = Annotated[bool, typer.Option("--json", help="help.json")]
@@ -32,6 +34,8 @@ def ask(  # a command line has as many parameters as it has flags
     seed: flags.Seed = None,
     greedy: flags.Greedy = False,
     raw: flags.Raw = False,
+    continue_: flags.Continue = False,
+    no_history: flags.NoHistory = False,
     device: flags.Device = None,
     dtype: flags.Dtype = None,
     offline: flags.Offline = False,
@@ -50,7 +54,10 @@ def ask(  # a command line has as many parameters as it has flags
     )  # fmt: skip
     question = read_prompt(words or [], runtime.environment.stdin)
     chosen = ModelFlags(model, device, dtype, offline, quiet)
-    asked = Asked(question, settings, flags.checked_seed(seed), raw)
+    if continue_ and raw:
+        raise UsageError("raw_with_continue")
+    earlier = newest_conversation(runtime) if continue_ else None
+    asked = Asked(question, settings, flags.checked_seed(seed), raw, earlier, not no_history)
     if dry_run:
         show_prompt(runtime, chosen, asked, as_json=json)
     else:

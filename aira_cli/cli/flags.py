@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from aira_cli.errors import UsageError
-from aira_cli.profiles.schema import Profile, SamplingFields
+from aira_cli.profiles.schema import Profile, SamplingFields, allowed_range
 from aira_cli.types import NUMBER_TYPES, Sampling
 
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
@@ -35,6 +35,9 @@ Dtype = Annotated[str | None, typer.Option("--dtype", help="help.dtype", metavar
 Offline = Annotated[bool, typer.Option("--offline", help="help.offline")]
 Stats = Annotated[bool, typer.Option("--stats", help="help.stats")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="help.quiet")]
+NoHistory = Annotated[bool, typer.Option("--no-history", help="help.no_history")]
+Continue = Annotated[bool, typer.Option("--continue", "-c", help="help.continue")]
+Session = Annotated[str | None, typer.Option("--session", help="help.session", metavar="NAME")]
 Lang = Annotated[str | None, typer.Option("--lang", help="help.lang", metavar="pt|en")]
 
 
@@ -97,13 +100,5 @@ def checked(settings: Mapping[str, Any]) -> SamplingFields:
         name = str(first["loc"][0])
         raise UsageError(
             "flag_out_of_range",
-            flag="--" + name.replace("_", "-"), value=first["input"], allowed=_allowed(name),
+            flag="--" + name.replace("_", "-"), value=first["input"], allowed=allowed_range(name),
         ) from error  # fmt: skip
-
-
-def _allowed(name: str) -> str:
-    """A field's range as it is declared: "> 0, ≤ 1"."""
-    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    limits = SamplingFields.model_fields[name].metadata
-    found = [f"{signs[s]} {getattr(m, s)}" for m in limits for s in signs if hasattr(m, s)]
-    return ", ".join(found) or "…"

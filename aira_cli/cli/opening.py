@@ -50,6 +50,20 @@ def opened(runtime: Runtime, flags: ModelFlags, opener: Opener[Opened]) -> Opene
     return _open(runtime, flags, embedded, opener)
 
 
+def say_plain_rounding(runtime: Runtime, flags: ModelFlags, profile: Profile) -> None:
+    """--dtype int4 on a model that does not come in so few bits: answers suffer."""
+    if flags.dtype != "int4" or flags.quiet:
+        return
+    from aira_cli.checkpoints.open import open_checkpoint
+    from aira_cli.sources.resolve import find_cached
+
+    path = find_cached(profile.source, cache_dir=runtime.environment.cache_dir)
+    if path is None or any(form.is_packed for form in open_checkpoint(path).forms().values()):
+        return
+    line = runtime.t("opening.plain_rounding", name=profile.name)
+    print(printable(line), file=runtime.environment.stderr)
+
+
 def _in_short(runtime: Runtime, error: ModelUnavailable) -> str:
     """Why a model cannot be had, without the advice that only whoever named it needs."""
     if error.key == "hub_unreachable":

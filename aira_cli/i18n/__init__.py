@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from aira_cli.i18n.en import MESSAGES as EN
 from aira_cli.i18n.pt_br import MESSAGES as PT_BR
+from aira_cli.printable import Size
 
 CATALOGUES: Mapping[str, Mapping[str, str]] = {"pt": PT_BR, "en": EN}
 
@@ -22,6 +23,9 @@ def translator(language: str) -> Translate:
     messages = CATALOGUES[language]
 
     def translate(key: str, /, **fields: object) -> str:
+        for name, value in fields.items():
+            if isinstance(value, Size):
+                fields[name] = str(value).replace(".", messages["number.decimal"])
         return messages[key].format(**fields)
 
     return translate

@@ -309,6 +309,52 @@ MESSAGES: dict[str, str] = {
         "requires {expected}.\n"
         "Check that config.json belongs to this checkpoint."
     ),
+    # errors: history
+    "error.history_busy": (
+        "Another program is using the history in {path} ({reason}). Try again in a moment."
+    ),
+    "error.history_damaged": (
+        "The history in {path} is damaged ({reason}).\n"
+        "Move the file away: the next question starts a new one."
+    ),
+    "error.history_disk": (
+        "The disk does not take the history in {path} ({reason}).\nFree some space or check the "
+        "disk."
+    ),
+    "error.history_unwritable": (
+        "The history in {path} cannot be written ({reason}).\n"
+        "Correct the permissions of the folder and the file."
+    ),
+    "error.history_newer": (
+        "The history in {path} is of a newer version of this program and was not changed.\n"
+        "Upgrade aira."
+    ),
+    "error.history_gone": (
+        "The conversation was removed from the history in {path} while it was in use."
+    ),
+    "error.history_failed": "SQLite cannot use the history in {path}: {reason}.",
+    "error.history_empty": "There are no conversations in the history yet.",
+    "error.history_no_conversation": (
+        "There is no conversation {number} in the history. See `aira history list`."
+    ),
+    "error.history_rm_which": (
+        "Say which conversations to remove, by number or name, or use --all to remove all."
+    ),
+    "error.history_rm_unasked": (
+        "With no terminal to confirm at, removing conversations needs --yes."
+    ),
+    "error.session_name_invalid": (
+        "{name!r} cannot name a conversation: write something that is not just a number."
+    ),
+    "error.session_name_taken": "There is a conversation called {name} already. Choose another.",
+    "error.export_exists": "{path} exists already. Use --force to replace it.",
+    "error.export_suffix": (
+        "{path}: the name must end in .md, .json or .txt (- is standard output)."
+    ),
+    "error.export_unwritable": "Cannot write {path}: {reason}.",
+    "error.raw_with_continue": (
+        "--raw and --continue contradict each other: without a chat format only the prompt is sent."
+    ),
     # errors: the rest
     "error.prefix": "Error: ",
     "error.no_space": "There is no space left on the disk to write to {path}.",
@@ -354,6 +400,28 @@ MESSAGES: dict[str, str] = {
         "--greedy and --temperature {value} contradict each other; use one of them."
     ),
     "error.stop_empty": "--stop cannot be empty: give the text before which the answer is to end.",
+    "error.json_with_markdown": "--json and --markdown contradict each other; use one of them.",
+    "error.against_unknown": "--against {name} is nobody to measure against; there are: {known}.",
+    "error.llama_cpp_missing": (
+        "--against llama.cpp needs the package llama-cpp-python, which is not installed.\n"
+        "Install it with `pip install llama-cpp-python`."
+    ),
+    "error.llama_cpp_refuses": "llama.cpp cannot load or run {path}.",
+    "error.quality_needs_weights": (
+        "--quality needs real weights: random ones of --shape understand no text.\n"
+        "Name a model that is here, too."
+    ),
+    "error.quality_too_short": "The text of --quality is too short: it needs at least two tokens.",
+    "error.shape_unknown": (
+        "The profile {name} does not declare its architecture, so no weights can be made up for "
+        "it.\nAdd `architecture`, as `aira models show ttl-460m` has it."
+    ),
+    "error.shape_not_awq": (
+        "{path}: AWQ cannot hold the layer {name} of shape {found} in groups of {group_size}.\n"
+        "Correct `architecture` in the profile."
+    ),
+    "error.bench_child_failed": "The measuring process ended with code {code}: {reason}",
+    "error.bench_child_silent": "The command wrote nothing: {command}",
     "error.language_unknown": "There is no --lang {language!r}; there are: {known}.",
     "error.empty_prompt": (
         "The prompt is missing. Write it behind `aira ask`, or send it through standard input."
@@ -371,11 +439,19 @@ MESSAGES: dict[str, str] = {
     ),
     "error.device_unknown": "--device {device!r} is no device. Examples: cpu, cuda, cuda:1, mps.",
     "error.device_missing": "There is no device {device} on this machine; there are: {known}.",
-    "error.int8_unsupported": (
-        "--dtype int8 exists for the architectures llama, bloom and gpt2 only; this model is "
+    "error.rounding_unsupported": (
+        "--dtype {dtype} exists for the architectures llama, bloom and gpt2 only; this model is "
         "{name}.\nUse another --dtype."
     ),
     "error.dtype_unknown": "There is no --dtype {dtype!r}; there are: {known}.",
+    "error.memory_short": (
+        "This model needs about {need} of memory on the device {device}, and {available} are "
+        "free.\nUse {choice}, which fits, or a smaller model (`aira models list`)."
+    ),
+    "error.memory_too_short": (
+        "This model needs about {need} of memory on the device {device}, and {available} are "
+        "free.\nUse a smaller model (`aira models list`) or close other programs."
+    ),
     "error.out_of_memory": (
         "Out of memory on the device {device}.\n"
         "Try fewer samples (-n 1), --dtype bfloat16, --device cpu or a smaller model."
@@ -414,6 +490,9 @@ MESSAGES: dict[str, str] = {
     "layout.answer": "Answer {number}: {mark}",
     "layout.length": "[cut at {tokens} tokens]",
     "layout.interrupted": "[interrupted]",
+    "opening.plain_rounding": (
+        "Warning: --dtype int4 is plain rounding of {name}'s weights to 4 bits: answers get worse."
+    ),
     "ask.greedy_one": "At temperature 0 all answers would be equal: only one is generated.",
     "ask.dry_run": "{name}, format {format}; tokens that would be sent: {tokens}",
     "stats.line": (
@@ -428,17 +507,24 @@ MESSAGES: dict[str, str] = {
         "slash, write //.)"
     ),
     "chat.restarted": "New conversation: the model has forgotten what was said.",
-    "chat.help": "shows this help",
-    "chat.new": "starts a new conversation",
-    "chat.exit": "leaves",
     "chat.keys": (
-        "Enter sends; Ctrl-C stops the answers; Ctrl-D leaves. The first answer is the one "
-        "that enters the conversation."
+        "Enter sends; Alt-Enter, Ctrl-J or \\ at the end begin a new line; Tab completes; "
+        "Ctrl-G opens the editor; Ctrl-R searches typed lines. While answers grow, 1 to 9 "
+        "stop one and Ctrl-C all. Ctrl-D leaves. //text sends text that begins with a slash."
     ),
     "number.decimal": ".",
     "models.name": "Name",
     "models.parameters": "Parameters",
     "models.here": "On this machine",
+    "models.prepared": "Prepared copy",
+    "models.copy": "{path} ({size})",
+    "models.copy_stale": "{path} ({size}, stale: its checkpoint changed or is gone)",
+    "models.stale_hint": (
+        "`aira models rm --prepared` removes all prepared copies; a model's next load prepares it "
+        "again."
+    ),
+    "models.copies_removed": "Prepared copies removed: {count} ({size}).",
+    "models.no_copies": "There were no prepared copies; nothing was removed.",
     "models.licence": "Licence",
     "models.about": "About",
     "models.limits": "Limits",
@@ -451,6 +537,18 @@ MESSAGES: dict[str, str] = {
     "models.removed": "{name} was removed: {size} freed.",
     "models.nothing_here": "{name} was not on this machine; nothing was removed.",
     "doctor.device": "device",
+    "doctor.kernels": "CPU kernels",
+    "doctor.kernels_own": "our own, compiled for this processor ({path})",
+    "doctor.kernels_unwanted": "torch's (AIRA_KERNELS=torch)",
+    "doctor.kernels_machine": "torch's: our own are for Linux on x86-64 with AVX2",
+    "doctor.kernels_compiler": (
+        "torch's: compiling our own, which are faster, needs a C++ compiler (c++, g++, clang++)"
+    ),
+    "doctor.kernels_failure": (
+        "torch's: the C++ compiler cannot compile our own, which are faster"
+    ),
+    "doctor.prepared": "prepared copies",
+    "doctor.prepared_size": "{count} ({size})",
     "doctor.profiles": "your profiles",
     "doctor.cache": "aira's cache",
     "doctor.hub_cache": "hub cache",
@@ -463,8 +561,73 @@ MESSAGES: dict[str, str] = {
     "doctor.chosen": "chosen by you",
     "doctor.default": "the default",
     "doctor.embedded": "the embedded one, for {default} is not here and cannot be fetched",
+    "bench.turn": "[{round}/{rounds}] {name}: {contender}",
+    "bench.uncounted": "[not counted] {name}: {contender}",
+    "bench.writing": "{name}: writing random weights…",
+    "bench.random": "random weights",
+    "bench.figure": "Figure",
+    "bench.checkpoint": "weights on disk",
+    "bench.memory": "peak memory, {samples} samples",
+    "bench.device_memory": "peak device memory, {samples} samples",
+    "bench.load": "loading (s)",
+    "bench.start": "start to first piece (s)",
+    "bench.prefill": "prefill of {tokens} (tokens/s)",
+    "bench.decode_one": "decode, {samples} sample (tokens/s)",
+    "bench.decode": "decode, {samples} samples (tokens/s in all)",
+    "bench.over_import": (
+        "From the command to the first piece: {seconds} s beside `import torch` in the same run."
+    ),
+    "bench.cards_way": (
+        "transformers is the model cards' way: generate on dense weights of the same values. Its "
+        "start reads no tokenizer and ends at the first token."
+    ),
+    "bench.no_sampling": "llama.cpp is measured without sampling; the others sample.",
+    "bench.no_gguf": (
+        "llama.cpp was left out: there is no GGUF file with exactly the weights of {name}."
+    ),
+    "bench.first_start": "The first load, which writes the prepared copy, is not counted.",
+    "bench.how": (
+        "{cpu}, {threads} threads, {device}, kernels: {kernels}; {versions}. Median "
+        "(least–most) of the rounds ({rounds}), in which each has a turn in a process of its own; "
+        "prompt of {prompt} tokens, {new} new ones. Ratios are ours divided by theirs."
+    ),
+    "bench.format": "Format",
+    "bench.stored": "as stored",
+    "bench.perplexity": "perplexity",
+    "bench.windows": "{tokens} tokens predicted, in windows of {window}.",
+    "bench.format_left_out": "{format} was left out: {reason}",
     "opening.silent": "{endpoint} does not answer: {reason}",
-    "chat.context_full": "/new starts another conversation, with the context empty.",
+    "ask.other_model": (
+        "The conversation was with {before}; {name} answers now. Use --model to choose."
+    ),
+    "history.not_recorded": "Warning: this conversation is not being recorded. {reason}",
+    "history.number": "No.",
+    "history.date": "Date",
+    "history.profile": "Profile",
+    "history.turns": "Turns",
+    "history.title": "Title",
+    "history.where": "Where",
+    "history.excerpt": "Excerpt",
+    "history.in_question": "question {turn}",
+    "history.in_answer": "question {turn}, answer {answer}",
+    "history.nothing_found": "Nothing was found.",
+    "history.more": "There are more: these are the {limit} newest (--limit 0 shows all).",
+    "history.remove_one": "Remove conversation {number} ({title})? [y/N]",
+    "history.remove_several": "Remove {count} conversations? [y/N]",
+    "history.yes_words": "y yes s sim",
+    "history.removed": "Conversations removed: {count}.",
+    "export.facts": "No. {number} · {date} · {profile} · questions: {turns}",
+    "export.question": "Question {number}",
+    "export.answer": "Answer {number}",
+    "export.after": "after answer {answer} to question {turn}",
+    "export.from_start": "from the start",
+    "export.picked": "picked",
+    "export.tokens": "tokens: {tokens}",
+    "export.seed": "seed {seed}",
+    "export.cut": "cut",
+    "export.interrupted": "interrupted",
+    "export.loop": "stopped for repeating itself",
+    "export.unanswered": "[no answer recorded]",
     # --help
     "help.usage": "Usage:",
     "help.command": "COMMAND [ARGUMENTS]...",
@@ -483,11 +646,25 @@ MESSAGES: dict[str, str] = {
     "help.ask": "Asks one question and shows several answers.",
     "help.chat": "A conversation of several turns.",
     "help.doctor": "Versions, devices, caches, network, and what will run where.",
+    "help.bench": "Measures speed and memory, also beside transformers and llama.cpp.",
+    "help.bench_names": "Models to measure; without any, the embedded one.",
+    "help.bench_shape": "Random weights of this profile's exact architecture (can be repeated).",
+    "help.bench_against": "Measures the same weights with transformers or llama.cpp, too.",
+    "help.bench_samples": "Numbers of samples to decode with.",
+    "help.bench_prompt_tokens": "Prompt before decoding, in tokens.",
+    "help.bench_prefill_tokens": "Prompt whose prefill is timed, in tokens.",
+    "help.bench_new_tokens": "Tokens to decode for each sample.",
+    "help.bench_rounds": "How often everybody takes a turn.",
+    "help.bench_threads": "CPU threads; without it, as many as torch takes.",
+    "help.bench_quality": "The perplexity of this text under each number format.",
+    "help.bench_json": "All figures as one JSON object.",
+    "help.bench_markdown": "The tables in Markdown.",
     "help.models": "Lists, shows, fetches and removes models.",
     "help.models_list": "Lists the models that have a profile (* is the one used without --model).",
     "help.models_show": "Shows a whole profile.",
     "help.models_pull": "Fetches a model.",
-    "help.models_rm": "Removes the fetched copy of a model.",
+    "help.models_rm": "Removes the fetched copy of a model and its prepared copies.",
+    "help.models_prepared": "Removes prepared copies only; without NAME, all of them.",
     "help.models_path": "Shows where a fetched model is.",
     "help.models_name": "A profile's name, a folder, a .gguf file or a hub name.",
     "help.version": "Shows the version and leaves.",
@@ -511,8 +688,8 @@ MESSAGES: dict[str, str] = {
     "help.raw": "Sends the text as it is, without a chat format.",
     "help.device": "cpu, cuda, cuda:1 or mps; without it, the best there is.",
     "help.dtype": (
-        "float32, bfloat16, float16, or int8 (weights rounded to 8 bits); without it, what is fast "
-        "on the device."
+        "float32, bfloat16, float16, or int8 or int4 (weights rounded to 8 or 4 bits; int4 is "
+        "plain rounding and makes answers worse); without it, what is fast on the device."
     ),
     "help.offline": "Uses no network.",
     "help.json": "One line of JSON an answer.",
@@ -520,4 +697,142 @@ MESSAGES: dict[str, str] = {
     "help.stats": "Shows tokens, times and the seed.",
     "help.quiet": "No notices, no progress bars.",
     "help.dry_run": "Shows what would be sent to the model; loads no weights.",
+    "help.continue": (
+        "Continues the newest conversation of the history: what was said goes before the prompt."
+    ),
+    "help.no_history": "Does not record this conversation (AIRA_HISTORY=off: never).",
+    "help.history": "Lists, shows, searches, exports and removes recorded conversations.",
+    "help.history_list": "Lists the conversations, the newest first.",
+    "help.history_show": "Shows a whole conversation with all its answers.",
+    "help.history_search": "Looks for words in questions and answers.",
+    "help.history_export": "Writes a conversation into a .md, .json or .txt file.",
+    "help.history_rm": "Removes conversations.",
+    "help.history_path": "Shows where the history's file is.",
+    "help.history_which": "A conversation's number or name.",
+    "help.history_limit": "At most so many; 0 is all.",
+    "help.history_json": "One line of JSON a conversation or place.",
+    "help.history_words": (
+        "The words, all of them in one text; case and accents do not matter. In quotes, a phrase."
+    ),
+    "help.history_file": "The file; without it, or with -, Markdown on standard output.",
+    "help.history_force": "Replaces the file if there is one.",
+    "help.history_all": "All conversations.",
+    "help.history_yes": "Removes without asking.",
+    "layout.merged": "Answer {number} (×{count}): {mark}",
+    "layout.loop": "[in a loop: stopped at {tokens} tokens]",
+    "layout.end": "[end]",
+    "layout.facts": "{reason} seed {seeds}",
+    "toolbar.samples": "answers: {count}",
+    "toolbar.context": "context: {tokens}/{context}",
+    "toolbar.speed": "{speed} tokens/s",
+    "chat.left_out": "The oldest questions no longer fit the context and are left out: {count}.",
+    "chat.forgotten": "Questions beyond the memory, which are not sent: {count}.",
+    "chat.context": (
+        "{meter} {tokens} of {context} tokens ({percent} %); earlier questions sent: {sent}."
+    ),
+    "chat.picked": "The conversation goes on from answer {number}.",
+    "chat.undone": "Questions undone: {count}. The last one now: {question}",
+    "chat.undone_all": "Questions undone: {count}. The conversation is at its start.",
+    "chat.unchanged": "The question has not changed; nothing was sent.",
+    "chat.more_memory": "Additional memory: {size}.",
+    "chat.seed": "Seed of the next question: {seed}.",
+    "chat.samples": "Answers to a question: {count}.",
+    "chat.at_start": "The next question starts from the beginning.",
+    "chat.at_answer": "The next question follows answer {place}.",
+    "chat.saved": "The conversation is called {name}.",
+    "chat.loaded": "Conversation {number}, questions so far: {turns}.",
+    "chat.exported": "Exported to {path}.",
+    "chat.from_typed": "/set",
+    "chat.from_flag": "command line",
+    "chat.from_profile": "profile",
+    "chat.from_default": "default",
+    "chat.no_system": "No system text.",
+    "chat.system": "System text: {text}",
+    "chat.system_folded": (
+        "{name} has no system role: the text goes at the beginning of the first question."
+    ),
+    "chat.memory_all": "All earlier questions that fit are sent.",
+    "chat.memory_none": "No earlier question is sent: each is answered on its own.",
+    "chat.memory_some": "Earlier questions sent, at most: {count}.",
+    "chat.single_turn": (
+        "{name} was tuned on single questions: earlier ones are not sent. /memory on changes that."
+    ),
+    "chat.raw_turns": (
+        "{name} continues texts and knows no conversations: earlier questions are not sent."
+    ),
+    "chat.stats_on": "Each turn shows what it cost.",
+    "chat.stats_off": "Turns do not show what they cost.",
+    "chat.language": "The interface speaks English.",
+    "chat.layout_auto": "auto",
+    "chat.layout_stacked": "stacked",
+    "chat.layout_columns": "columns",
+    "chat.layout_now": "Answers on the screen: {name}.",
+    "chat.copied": "Answer {number} copied.",
+    "chat.inserted": "Characters put on the line: {count}. Enter sends.",
+    "chat.model": "{name} answers.",
+    "chat.interrupted": "Interrupted.",
+    "command.help": "shows this help",
+    "command.leave": "leaves",
+    "command.new": "starts a new conversation",
+    "command.pick": "chooses the answer that the conversation follows (until then, the first)",
+    "command.more": "more answers to the same question",
+    "command.regen": "answers the last question again, with other settings if given",
+    "command.go_on": "continues an answer that was cut",
+    "command.undo": "takes back the last questions",
+    "command.edit": "the last question in the editor, sent again",
+    "command.diff": "what answer J says otherwise than answer I",
+    "command.fork": (
+        "goes on from any answer: I of the last question, Q.I of question Q, 0 the start"
+    ),
+    "command.tree": "the whole conversation with its branches",
+    "command.samples": "how many answers a question gets",
+    "command.set": "shows and changes the sampling settings",
+    "command.reset": "back to the settings of the profile and the command line",
+    "command.seed": "the seed of the next question",
+    "command.model": "another model, in the same conversation",
+    "command.models": "the profiles that there are",
+    "command.compare": "the last question on other profiles, with tokens/s and memory",
+    "command.system": "the system text",
+    "command.memory": "how many earlier questions are sent",
+    "command.context": "how much of the context is in use",
+    "command.prompt": "the segments and ids that would be sent",
+    "command.file": "puts a file's text on the line",
+    "command.paste": "puts the clipboard's text on the line",
+    "command.copy": "copies an answer",
+    "command.save": "names the conversation",
+    "command.load": "continues a recorded conversation",
+    "command.sessions": "the recorded conversations",
+    "command.export": "writes the conversation into a file",
+    "command.stats": "whether each turn shows what it cost",
+    "command.layout": "answers stacked or side by side",
+    "command.lang": "the language of the interface",
+    "error.continue_with_session": "--continue and --session do not go together: use one of them.",
+    "error.more_greedy": (
+        "At temperature 0 all answers would be equal. Change it with /set temperature=0.7."
+    ),
+    "error.continue_whole": "Answer {number} was not cut: it came to its own end.",
+    "error.continue_foreign": (
+        "Answer {number} is by {name}, which alone can continue it (/model {name})."
+    ),
+    "error.nothing_asked": "Nothing was asked in this conversation yet.",
+    "error.no_such_answer": "There is no answer {number}; answers to this question: {count}.",
+    "error.no_such_question": "There is no question {number}. /tree shows all.",
+    "error.answer_empty": "Answer {number} is empty.",
+    "error.history_off": "The history is off in this conversation.",
+    "error.setting_unknown": "There is no setting {name}. Did you mean {near}?",
+    "error.setting_without_value": "The value is missing: {name}=…",
+    "error.setting_out_of_range": "{name}: {value} is no value for it; allowed: {allowed}.",
+    "error.command_number": "{words!r} is no number from 1 to 256.",
+    "error.command_incomplete": "Something is missing. /help shows how it is written.",
+    "error.command_switch": "{words!r}: write on or off.",
+    "error.editor_fails": (
+        "The editor {command} failed ({reason}). Choose another in $VISUAL or $EDITOR."
+    ),
+    "error.editor_none": "No editor was found. Name one in $VISUAL or $EDITOR.",
+    "error.layout_unknown": "{words!r} is no way of showing answers; there are: {known}.",
+    "error.clipboard_none": "No clipboard tool answered. Paste with the terminal itself.",
+    "error.attachment_unreadable": "{path} cannot be read ({reason}).",
+    "error.file_too_large": "{path} is too large: {limit} bytes at most.",
+    "error.file_not_text": "{path} is no UTF-8 text.",
+    "help.session": "Continues the conversation called NAME, or starts one of that name.",
 }

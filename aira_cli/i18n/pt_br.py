@@ -318,6 +318,48 @@ MESSAGES: dict[str, str] = {
         "{expected}.\n"
         "Confira se o config.json é o deste checkpoint."
     ),
+    # errors: history
+    "error.history_busy": (
+        "O histórico em {path} está ocupado por outro programa ({reason}). Tente de novo em "
+        "instantes."
+    ),
+    "error.history_damaged": (
+        "O histórico em {path} está danificado ({reason}).\n"
+        "Mova o arquivo para outro lugar: a próxima pergunta começa um novo."
+    ),
+    "error.history_disk": (
+        "O disco não aceita o histórico em {path} ({reason}).\nLibere espaço ou confira o disco."
+    ),
+    "error.history_unwritable": (
+        "Não é possível gravar o histórico em {path} ({reason}).\n"
+        "Corrija as permissões da pasta e do arquivo."
+    ),
+    "error.history_newer": (
+        "O histórico em {path} é de uma versão mais nova deste programa e não foi alterado.\n"
+        "Atualize a aira."
+    ),
+    "error.history_gone": "A conversa foi apagada do histórico em {path} enquanto estava em uso.",
+    "error.history_failed": "O SQLite não consegue usar o histórico em {path}: {reason}.",
+    "error.history_empty": "Ainda não há conversas no histórico.",
+    "error.history_no_conversation": (
+        "Não há conversa {number} no histórico. Veja `aira history list`."
+    ),
+    "error.history_rm_which": (
+        "Diga quais conversas apagar, por número ou nome, ou use --all para apagar todas."
+    ),
+    "error.history_rm_unasked": "Sem um terminal para confirmar, apagar conversas exige --yes.",
+    "error.session_name_invalid": (
+        "{name!r} não serve como nome de conversa: escreva algo que não seja só um número."
+    ),
+    "error.session_name_taken": "Já há uma conversa chamada {name}. Escolha outro nome.",
+    "error.export_exists": "{path} já existe. Use --force para substituí-lo.",
+    "error.export_suffix": (
+        "{path}: o nome deve terminar em .md, .json ou .txt (- é a saída padrão)."
+    ),
+    "error.export_unwritable": "Não é possível gravar {path}: {reason}.",
+    "error.raw_with_continue": (
+        "--raw e --continue se contradizem: sem formato de conversa, só a pergunta é enviada."
+    ),
     # errors: the rest
     "error.prefix": "Erro: ",
     "error.no_space": "Não há mais espaço no disco para gravar em {path}.",
@@ -363,6 +405,30 @@ MESSAGES: dict[str, str] = {
     "error.stop_empty": (
         "--stop não pode ser vazio: dê o texto antes do qual a resposta deve terminar."
     ),
+    "error.json_with_markdown": "--json e --markdown se contradizem; use só um deles.",
+    "error.against_unknown": "Não há com quem medir em --against {name}; há: {known}.",
+    "error.llama_cpp_missing": (
+        "--against llama.cpp precisa do pacote llama-cpp-python, que não está instalado.\n"
+        "Instale-o com `pip install llama-cpp-python`."
+    ),
+    "error.llama_cpp_refuses": "O llama.cpp não consegue carregar ou executar {path}.",
+    "error.quality_needs_weights": (
+        "--quality precisa de pesos de verdade: os aleatórios de --shape não entendem texto.\n"
+        "Dê também o nome de um modelo que esteja aqui."
+    ),
+    "error.quality_too_short": (
+        "O texto de --quality é curto demais: precisa de pelo menos dois tokens."
+    ),
+    "error.shape_unknown": (
+        "O perfil {name} não declara sua arquitetura, e sem ela não há como inventar os pesos.\n"
+        "Acrescente `architecture`, como mostra `aira models show ttl-460m`."
+    ),
+    "error.shape_not_awq": (
+        "{path}: o AWQ não comporta a camada {name} de forma {found} em grupos de {group_size}.\n"
+        "Corrija `architecture` no perfil."
+    ),
+    "error.bench_child_failed": "O processo de medição terminou com código {code}: {reason}",
+    "error.bench_child_silent": "O comando não escreveu nada: {command}",
     "error.language_unknown": "--lang {language!r} não existe; há: {known}.",
     "error.empty_prompt": (
         "Falta a pergunta. Escreva-a depois de `aira ask`, ou mande-a pela entrada padrão."
@@ -382,11 +448,21 @@ MESSAGES: dict[str, str] = {
         "--device {device!r} não é um dispositivo. Exemplos: cpu, cuda, cuda:1, mps."
     ),
     "error.device_missing": "O dispositivo {device} não existe nesta máquina; há: {known}.",
-    "error.int8_unsupported": (
-        "--dtype int8 só existe para as arquiteturas llama, bloom e gpt2; este modelo é {name}.\n"
-        "Use outro --dtype."
+    "error.rounding_unsupported": (
+        "--dtype {dtype} só existe para as arquiteturas llama, bloom e gpt2; este modelo é "
+        "{name}.\nUse outro --dtype."
     ),
     "error.dtype_unknown": "--dtype {dtype!r} não existe; há: {known}.",
+    "error.memory_short": (
+        "Este modelo precisa de cerca de {need} de memória no dispositivo {device}, e há "
+        "{available} livres.\n"
+        "Use {choice}, que cabe, ou um modelo menor (`aira models list`)."
+    ),
+    "error.memory_too_short": (
+        "Este modelo precisa de cerca de {need} de memória no dispositivo {device}, e há "
+        "{available} livres.\n"
+        "Use um modelo menor (`aira models list`) ou feche outros programas."
+    ),
     "error.out_of_memory": (
         "Faltou memória no dispositivo {device}.\n"
         "Tente menos amostras (-n 1), --dtype bfloat16, --device cpu ou um modelo menor."
@@ -426,6 +502,9 @@ MESSAGES: dict[str, str] = {
     "layout.answer": "Resposta {number}: {mark}",
     "layout.length": "[cortada em {tokens} tokens]",
     "layout.interrupted": "[interrompida]",
+    "opening.plain_rounding": (
+        "Aviso: --dtype int4 só arredonda os pesos de {name} a 4 bits: as respostas pioram."
+    ),
     "ask.greedy_one": "Com temperatura 0 todas as respostas seriam iguais: uma só é gerada.",
     "ask.dry_run": "{name}, formato {format}; tokens que seriam enviados: {tokens}",
     "stats.line": (
@@ -440,17 +519,25 @@ MESSAGES: dict[str, str] = {
         "barra, escreva //.)"
     ),
     "chat.restarted": "Conversa nova: o modelo esqueceu o que foi dito.",
-    "chat.help": "mostra esta ajuda",
-    "chat.new": "começa uma conversa nova",
-    "chat.exit": "sai",
     "chat.keys": (
-        "Enter envia; Ctrl-C interrompe as respostas; Ctrl-D sai. A primeira resposta é a que "
-        "entra na conversa."
+        "Enter envia; Alt-Enter, Ctrl-J ou \\ no fim começam outra linha; Tab completa; "
+        "Ctrl-G abre o editor; Ctrl-R procura linhas digitadas. Enquanto as respostas "
+        "crescem, 1 a 9 param uma e Ctrl-C todas. Ctrl-D sai. //texto envia um texto que "
+        "começa com barra."
     ),
     "number.decimal": ",",
     "models.name": "Nome",
     "models.parameters": "Parâmetros",
     "models.here": "Nesta máquina",
+    "models.prepared": "Cópia preparada",
+    "models.copy": "{path} ({size})",
+    "models.copy_stale": "{path} ({size}, obsoleta: o checkpoint mudou ou não existe mais)",
+    "models.stale_hint": (
+        "`aira models rm --prepared` apaga todas as cópias preparadas; a próxima carga de um "
+        "modelo o prepara de novo."
+    ),
+    "models.copies_removed": "Cópias preparadas apagadas: {count} ({size}).",
+    "models.no_copies": "Não havia cópias preparadas; nada foi apagado.",
     "models.licence": "Licença",
     "models.about": "Sobre",
     "models.limits": "Limites",
@@ -463,6 +550,19 @@ MESSAGES: dict[str, str] = {
     "models.removed": "{name} foi apagado: {size} livres.",
     "models.nothing_here": "{name} não estava nesta máquina; nada foi apagado.",
     "doctor.device": "dispositivo",
+    "doctor.kernels": "kernels da CPU",
+    "doctor.kernels_own": "próprios, compilados para este processador ({path})",
+    "doctor.kernels_unwanted": "do torch (AIRA_KERNELS=torch)",
+    "doctor.kernels_machine": "do torch: os próprios são para Linux em x86-64 com AVX2",
+    "doctor.kernels_compiler": (
+        "do torch: para compilar os próprios, mais rápidos, falta um compilador C++ (c++, g++, "
+        "clang++)"
+    ),
+    "doctor.kernels_failure": (
+        "do torch: o compilador C++ não consegue compilar os próprios, mais rápidos"
+    ),
+    "doctor.prepared": "cópias preparadas",
+    "doctor.prepared_size": "{count} ({size})",
     "doctor.profiles": "perfis seus",
     "doctor.cache": "cache da aira",
     "doctor.hub_cache": "cache do hub",
@@ -475,8 +575,74 @@ MESSAGES: dict[str, str] = {
     "doctor.chosen": "escolhido por você",
     "doctor.default": "o padrão",
     "doctor.embedded": "o embutido, pois {default} não está aqui nem pode ser baixado",
+    "bench.turn": "[{round}/{rounds}] {name}: {contender}",
+    "bench.uncounted": "[não conta] {name}: {contender}",
+    "bench.writing": "{name}: escrevendo pesos aleatórios…",
+    "bench.random": "pesos aleatórios",
+    "bench.figure": "Medida",
+    "bench.checkpoint": "pesos no disco",
+    "bench.memory": "pico de memória, {samples} amostras",
+    "bench.device_memory": "pico de memória do dispositivo, {samples} amostras",
+    "bench.load": "carregar (s)",
+    "bench.start": "do comando ao primeiro texto (s)",
+    "bench.prefill": "ler {tokens} tokens (tokens/s)",
+    "bench.decode_one": "gerar, {samples} amostra (tokens/s)",
+    "bench.decode": "gerar, {samples} amostras (tokens/s ao todo)",
+    "bench.over_import": (
+        "Do comando ao primeiro texto: {seconds} s em relação a `import torch` na mesma execução."
+    ),
+    "bench.cards_way": (
+        "transformers é o jeito dos cartões dos modelos: generate com pesos densos de mesmos "
+        "valores. Seu início não lê tokenizador e termina no primeiro token."
+    ),
+    "bench.no_sampling": "O llama.cpp é medido sem sortear tokens; os outros sorteiam.",
+    "bench.no_gguf": (
+        "O llama.cpp ficou de fora: não há arquivo GGUF com exatamente os pesos de {name}."
+    ),
+    "bench.first_start": "O primeiro carregamento, que grava a cópia preparada, não conta.",
+    "bench.how": (
+        "{cpu}, {threads} threads, {device}, kernels: {kernels}; {versions}. Mediana "
+        "(menor–maior) das rodadas ({rounds}), em que cada um tem sua vez num processo próprio; "
+        "prompt de {prompt} tokens, {new} novos. As razões são a nossa medida dividida pela do "
+        "outro."
+    ),
+    "bench.format": "Formato",
+    "bench.stored": "como gravado",
+    "bench.perplexity": "perplexidade",
+    "bench.windows": "{tokens} tokens previstos, em janelas de {window}.",
+    "bench.format_left_out": "{format} ficou de fora: {reason}",
     "opening.silent": "{endpoint} não responde: {reason}",
-    "chat.context_full": "/nova começa outra conversa, com o contexto vazio.",
+    "ask.other_model": (
+        "A conversa vinha com {before}; quem responde agora é {name}. Use --model para escolher."
+    ),
+    "history.not_recorded": "Aviso: esta conversa não está sendo gravada. {reason}",
+    "history.number": "Nº",
+    "history.date": "Data",
+    "history.profile": "Perfil",
+    "history.turns": "Turnos",
+    "history.title": "Título",
+    "history.where": "Onde",
+    "history.excerpt": "Trecho",
+    "history.in_question": "pergunta {turn}",
+    "history.in_answer": "pergunta {turn}, resposta {answer}",
+    "history.nothing_found": "Nada foi encontrado.",
+    "history.more": "Há mais: estes são os {limit} mais recentes (--limit 0 mostra todos).",
+    "history.remove_one": "Apagar a conversa {number} ({title})? [s/N]",
+    "history.remove_several": "Apagar {count} conversas? [s/N]",
+    "history.yes_words": "s sim y yes",
+    "history.removed": "Conversas apagadas: {count}.",
+    "export.facts": "Nº {number} · {date} · {profile} · perguntas: {turns}",
+    "export.question": "Pergunta {number}",
+    "export.answer": "Resposta {number}",
+    "export.after": "depois da resposta {answer} da pergunta {turn}",
+    "export.from_start": "desde o começo",
+    "export.picked": "escolhida",
+    "export.tokens": "tokens: {tokens}",
+    "export.seed": "semente {seed}",
+    "export.cut": "cortada",
+    "export.interrupted": "interrompida",
+    "export.loop": "parada por repetição",
+    "export.unanswered": "[sem resposta gravada]",
     # --help
     "help.usage": "Uso:",
     "help.command": "COMANDO [ARGUMENTOS]...",
@@ -495,11 +661,25 @@ MESSAGES: dict[str, str] = {
     "help.ask": "Faz uma pergunta e mostra várias respostas.",
     "help.chat": "Conversa em vários turnos.",
     "help.doctor": "Versões, dispositivos, caches, rede, e o que vai rodar onde.",
+    "help.bench": "Mede velocidade e memória, também ao lado de transformers e llama.cpp.",
+    "help.bench_names": "Modelos a medir; sem nenhum, o embutido.",
+    "help.bench_shape": "Pesos aleatórios da exata arquitetura deste perfil (pode repetir).",
+    "help.bench_against": "Mede os mesmos pesos também com transformers ou llama.cpp.",
+    "help.bench_samples": "Números de amostras com que gerar.",
+    "help.bench_prompt_tokens": "Prompt antes de gerar, em tokens.",
+    "help.bench_prefill_tokens": "Prompt cuja leitura é cronometrada, em tokens.",
+    "help.bench_new_tokens": "Tokens a gerar por amostra.",
+    "help.bench_rounds": "Quantas vezes cada um tem sua vez.",
+    "help.bench_threads": "Threads da CPU; sem isto, tantas quantas o torch usar.",
+    "help.bench_quality": "A perplexidade deste texto em cada formato numérico.",
+    "help.bench_json": "Todas as medidas em um objeto JSON.",
+    "help.bench_markdown": "As tabelas em Markdown.",
     "help.models": "Lista, mostra, baixa e apaga modelos.",
     "help.models_list": "Lista os modelos que têm perfil (* é o que se usa sem --model).",
     "help.models_show": "Mostra um perfil inteiro.",
     "help.models_pull": "Baixa um modelo.",
-    "help.models_rm": "Apaga a cópia baixada de um modelo.",
+    "help.models_rm": "Apaga a cópia baixada de um modelo e as suas cópias preparadas.",
+    "help.models_prepared": "Apaga só as cópias preparadas; sem NAME, todas elas.",
     "help.models_path": "Mostra onde está um modelo baixado.",
     "help.models_name": "Nome de um perfil, pasta, arquivo .gguf ou nome do hub.",
     "help.version": "Mostra a versão e sai.",
@@ -523,8 +703,8 @@ MESSAGES: dict[str, str] = {
     "help.raw": "Envia o texto como está, sem formato de conversa.",
     "help.device": "cpu, cuda, cuda:1 ou mps; sem isso, o melhor que houver.",
     "help.dtype": (
-        "float32, bfloat16, float16, ou int8 (pesos arredondados a 8 bits); sem isso, o que for "
-        "rápido no dispositivo."
+        "float32, bfloat16, float16, ou int8 ou int4 (pesos arredondados a 8 ou 4 bits; int4 é "
+        "arredondamento simples e piora as respostas); sem isso, o que for rápido no dispositivo."
     ),
     "help.offline": "Não usa a rede.",
     "help.json": "Uma linha de JSON por resposta.",
@@ -532,4 +712,146 @@ MESSAGES: dict[str, str] = {
     "help.stats": "Mostra tokens, tempos e semente.",
     "help.quiet": "Sem avisos nem barras de progresso.",
     "help.dry_run": "Mostra o que seria enviado ao modelo, sem carregar pesos.",
+    "help.continue": (
+        "Continua a conversa mais recente do histórico: o que foi dito vai antes da pergunta."
+    ),
+    "help.no_history": "Não grava esta conversa no histórico (AIRA_HISTORY=off: nunca).",
+    "help.history": "Lista, mostra, procura, exporta e apaga as conversas gravadas.",
+    "help.history_list": "Lista as conversas, das mais recentes às mais antigas.",
+    "help.history_show": "Mostra uma conversa inteira, com todas as respostas.",
+    "help.history_search": "Procura palavras em perguntas e respostas.",
+    "help.history_export": "Grava uma conversa em um arquivo .md, .json ou .txt.",
+    "help.history_rm": "Apaga conversas.",
+    "help.history_path": "Mostra onde fica o arquivo do histórico.",
+    "help.history_which": "Número ou nome de uma conversa.",
+    "help.history_limit": "Quantas no máximo; 0 são todas.",
+    "help.history_json": "Uma linha de JSON por conversa ou trecho.",
+    "help.history_words": (
+        "As palavras, todas no mesmo texto; sem distinguir acentos nem maiúsculas. "
+        "Entre aspas, uma frase."
+    ),
+    "help.history_file": "O arquivo; sem ele, ou com -, Markdown na saída padrão.",
+    "help.history_force": "Substitui o arquivo, se já existir.",
+    "help.history_all": "Todas as conversas.",
+    "help.history_yes": "Apaga sem perguntar.",
+    "layout.merged": "Resposta {number} (×{count}): {mark}",
+    "layout.loop": "[em repetição: parada em {tokens} tokens]",
+    "layout.end": "[fim]",
+    "layout.facts": "{reason} semente {seeds}",
+    "toolbar.samples": "respostas: {count}",
+    "toolbar.context": "contexto: {tokens}/{context}",
+    "toolbar.speed": "{speed} tokens/s",
+    "chat.left_out": "Não couberam no contexto e ficam de fora as perguntas mais antigas: {count}.",
+    "chat.forgotten": "Perguntas além da memória, que não são enviadas: {count}.",
+    "chat.context": (
+        "{meter} {tokens} de {context} tokens ({percent} %); perguntas anteriores enviadas: {sent}."
+    ),
+    "chat.picked": "A conversa segue da resposta {number}.",
+    "chat.undone": "Perguntas desfeitas: {count}. A última agora: {question}",
+    "chat.undone_all": "Perguntas desfeitas: {count}. A conversa está no início.",
+    "chat.unchanged": "A pergunta não mudou; nada foi enviado.",
+    "chat.more_memory": "Memória a mais: {size}.",
+    "chat.seed": "Semente da próxima pergunta: {seed}.",
+    "chat.samples": "Respostas por pergunta: {count}.",
+    "chat.at_start": "A próxima pergunta começa do início.",
+    "chat.at_answer": "A próxima pergunta segue a resposta {place}.",
+    "chat.saved": "A conversa se chama {name}.",
+    "chat.loaded": "Conversa {number}, perguntas até aqui: {turns}.",
+    "chat.exported": "Exportada para {path}.",
+    "chat.from_typed": "/set",
+    "chat.from_flag": "linha de comando",
+    "chat.from_profile": "perfil",
+    "chat.from_default": "padrão",
+    "chat.no_system": "Sem texto de sistema.",
+    "chat.system": "Texto de sistema: {text}",
+    "chat.system_folded": (
+        "{name} não tem papel de sistema: o texto vai no começo da primeira pergunta."
+    ),
+    "chat.memory_all": "São enviadas todas as perguntas anteriores que couberem.",
+    "chat.memory_none": "Nenhuma pergunta anterior é enviada: cada uma é respondida sozinha.",
+    "chat.memory_some": "Perguntas anteriores enviadas, no máximo: {count}.",
+    "chat.single_turn": (
+        "{name} foi treinado com perguntas isoladas: as anteriores não são enviadas. "
+        "/memoria on muda isso."
+    ),
+    "chat.raw_turns": (
+        "{name} continua textos e não conhece conversas: perguntas anteriores não são enviadas."
+    ),
+    "chat.stats_on": "Cada resposta mostra suas medidas.",
+    "chat.stats_off": "As respostas não mostram medidas.",
+    "chat.language": "A interface fala português.",
+    "chat.layout_auto": "auto",
+    "chat.layout_stacked": "empilhadas",
+    "chat.layout_columns": "colunas",
+    "chat.layout_now": "Respostas na tela: {name}.",
+    "chat.copied": "Resposta {number} copiada.",
+    "chat.inserted": "Caracteres postos na linha: {count}. Enter envia.",
+    "chat.model": "Responde {name}.",
+    "chat.interrupted": "Interrompido.",
+    "command.help": "mostra esta ajuda",
+    "command.leave": "sai",
+    "command.new": "começa uma conversa nova",
+    "command.pick": "escolhe a resposta que a conversa segue (até lá, a primeira)",
+    "command.more": "mais respostas à mesma pergunta",
+    "command.regen": "responde de novo à última pergunta, com outros ajustes se dados",
+    "command.go_on": "continua uma resposta cortada",
+    "command.undo": "desfaz as últimas perguntas",
+    "command.edit": "a última pergunta no editor, enviada de novo",
+    "command.diff": "o que a resposta J diz de diferente da I",
+    "command.fork": (
+        "segue de qualquer resposta: I da última pergunta, Q.I da pergunta Q, 0 o início"
+    ),
+    "command.tree": "a conversa toda, com seus ramos",
+    "command.samples": "quantas respostas cada pergunta recebe",
+    "command.set": "mostra e muda os ajustes de geração",
+    "command.reset": "volta aos ajustes do perfil e da linha de comando",
+    "command.seed": "a semente da próxima pergunta",
+    "command.model": "troca de modelo, na mesma conversa",
+    "command.models": "os perfis que existem",
+    "command.compare": "a última pergunta em outros perfis, com tokens/s e memória",
+    "command.system": "o texto de sistema",
+    "command.memory": "quantas perguntas anteriores são enviadas",
+    "command.context": "quanto do contexto está em uso",
+    "command.prompt": "os segmentos e ids que seriam enviados",
+    "command.file": "põe o texto de um arquivo na linha",
+    "command.paste": "põe na linha o que foi copiado",
+    "command.copy": "copia uma resposta",
+    "command.save": "dá um nome à conversa",
+    "command.load": "continua uma conversa gravada",
+    "command.sessions": "as conversas gravadas",
+    "command.export": "grava a conversa num arquivo",
+    "command.stats": "mostra ou não o custo de cada resposta",
+    "command.layout": "respostas empilhadas ou lado a lado",
+    "command.lang": "o idioma da interface",
+    "error.continue_with_session": "--continue e --session não combinam: use um dos dois.",
+    "error.more_greedy": (
+        "Com temperatura 0 todas as respostas seriam iguais. Mude-a com /set temperature=0.7."
+    ),
+    "error.continue_whole": "A resposta {number} não foi cortada: chegou ao fim sozinha.",
+    "error.continue_foreign": (
+        "A resposta {number} é de {name}; só ele a continua (/modelo {name})."
+    ),
+    "error.nothing_asked": "Ainda não houve pergunta nesta conversa.",
+    "error.no_such_answer": "Não há resposta {number}; respostas desta pergunta: {count}.",
+    "error.no_such_question": "Não há pergunta {number}. /arvore mostra todas.",
+    "error.answer_empty": "A resposta {number} está vazia.",
+    "error.history_off": "O histórico está desligado nesta conversa.",
+    "error.setting_unknown": "O ajuste {name} não existe. Seria {near}?",
+    "error.setting_without_value": "Falta o valor: {name}=…",
+    "error.setting_out_of_range": "{name}: o valor {value} não serve; vale {allowed}.",
+    "error.command_number": "{words!r} não é um número de 1 a 256.",
+    "error.command_incomplete": "Falta dizer o quê. /ajuda mostra como se escreve.",
+    "error.command_switch": "{words!r}: escreva on ou off.",
+    "error.editor_fails": (
+        "O editor {command} falhou ({reason}). Escolha outro em $VISUAL ou $EDITOR."
+    ),
+    "error.editor_none": "Nenhum editor foi encontrado. Diga qual em $VISUAL ou $EDITOR.",
+    "error.layout_unknown": "{words!r} não é um jeito de mostrar respostas; há: {known}.",
+    "error.clipboard_none": (
+        "Nenhuma ferramenta de área de transferência respondeu. Cole com o próprio terminal."
+    ),
+    "error.attachment_unreadable": "{path} não pode ser lido ({reason}).",
+    "error.file_too_large": "{path} é grande demais: no máximo {limit} bytes.",
+    "error.file_not_text": "{path} não é texto em UTF-8.",
+    "help.session": "Continua a conversa de nome NAME, ou começa uma com esse nome.",
 }

@@ -32,6 +32,14 @@ class SamplingFields(Strict):
         return Sampling(**self.model_dump())
 
 
+def allowed_range(name: str) -> str:
+    """A sampling field's range as it is declared: "> 0, ≤ 1"."""
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    limits = SamplingFields.model_fields[name].metadata
+    found = [f"{signs[s]} {getattr(m, s)}" for m in limits for s in signs if hasattr(m, s)]
+    return ", ".join(found) or "…"
+
+
 class Bilingual(Strict):
     """One sentence in both languages of the interface."""
 
@@ -48,7 +56,8 @@ class Profile(Strict):
     `context_length` and `architecture` may be left out: they are then read from the
     checkpoint. `architecture` is a transformers configuration (with its `model_type`), and
     `parameters` the exact count of a model built from it. `tokenizer` names a second source
-    for checkpoints that bring no tokenizer of their own.
+    for checkpoints that bring no tokenizer of their own. `single_turn`: tuned on single questions,
+    so that a conversation sends no past turns unless it is told to.
     """
 
     name: str
@@ -57,6 +66,7 @@ class Profile(Strict):
     prompt_format: PromptFormat = "auto"
     sampling: SamplingFields = SamplingFields()
     context_length: int | None = Field(None, ge=1)
+    single_turn: bool = False
     parameters: int | None = Field(None, ge=1)
     architecture: dict[str, Any] | None = None
     description: Bilingual = Bilingual(pt="", en="")

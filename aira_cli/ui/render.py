@@ -163,19 +163,22 @@ class LiveView:
             return
         room = max(self._console.height - 2, 1)
         shown = self._answers[:room]
-        share = room // len(shown)
-        self._painter.paint(Group(*(self._tail(answer, share) for answer in shown)))
+        share, width = room // len(shown), self._console.width
+        tails = (tail(self._console, self._labels, answer, share, width) for answer in shown)
+        self._painter.paint(Group(*tails))
         self._painted = time.monotonic()
 
-    def _tail(self, answer: Answer, share: int) -> Text:
-        """The answer's last `share` lines at the present width, the label always among them."""
-        whole = self._labels.answer_text(answer)
-        lines = whole.wrap(self._console, max(self._console.width, 1))
-        if len(lines) <= share:
-            return Text("\n").join(lines)
-        label = Text(self._labels.answer(answer.row) + " …", style="bold cyan")
-        if share == 1:
-            label.append(" " + lines[-1].plain, style="default not bold")
-            label.truncate(max(self._console.width, 1))
-            return label
-        return Text("\n").join([label, *list(lines)[len(lines) - share + 1 :]])
+
+def tail(console: Console, labels: Labels, answer: Answer, share: int, width: int) -> Text:
+    """The answer's last `share` lines, `width` cells wide, the label always among them."""
+    width = max(width, 1)
+    whole = labels.answer_text(answer)
+    lines = whole.wrap(console, width)
+    if len(lines) <= share:
+        return Text("\n").join(lines)
+    label = Text(labels.answer(answer.row) + " …", style="bold cyan")
+    if share == 1:
+        label.append(" " + lines[-1].plain, style="default not bold")
+        label.truncate(width)
+        return label
+    return Text("\n").join([label, *list(lines)[len(lines) - share + 1 :]])

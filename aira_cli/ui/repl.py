@@ -7,106 +7,106 @@ and twice within two seconds on an empty one it leaves. Ctrl-D leaves.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TextIO
+from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.history import InMemoryHistory
-from rich.text import Text
 
-from aira_cli.errors import AiraError, ContextError
-from aira_cli.i18n import Translate
-from aira_cli.printable import printable
-from aira_cli.profiles.schema import Profile
-from aira_cli.session import Conversation, Turn
-from aira_cli.ui.commands import COMMANDS, find_command, nearest_command
-from aira_cli.ui.render import LiveView
-from aira_cli.ui.style import Labels, console_for
+from aira_cli.errors import AiraError
+from aira_cli.ui.actions.models import tell_limits
+from aira_cli.ui.commands import find_command, nearest_command
+from aira_cli.ui.completion import CommandCompleter
+from aira_cli.ui.keys import prompt_keys
+from aira_cli.ui.line_history import line_history
+from aira_cli.ui.talk import Talk
+from aira_cli.ui.toolbar import toolbar
 
 INTERRUPTED = 130
 _TWICE_SECONDS = 2.0
+_MENU_LINES = 6
 
 
 class Repl:
-    """A person at a terminal, talking with one model."""
+    """Reads what a person types and has it done; `lines` is where typed lines are kept."""
 
-    def __init__(
-        self,
-        conversation: Conversation,
-        profile: Profile,
-        t: Translate,
-        stdout: TextIO,
-        stats: Callable[[Turn], str] | None = None,
-    ) -> None:
-        self._conversation = conversation
-        self._profile = profile
-        self._t = t
-        self._stats = stats
-        self._labels = Labels(t, stdout)
-        self._console = console_for(stdout)
-        self._prompt: PromptSession[str] = PromptSession(history=InMemoryHistory())
+    def __init__(self, talk: Talk, lines: Path | None) -> None:
+        self._talk = talk
         self._interrupted_at = float("-inf")
+        self._lines = line_history(lines)
+        self._prompt: PromptSession[str] = PromptSession(
+            history=self._lines,
+            key_bindings=prompt_keys(),
+            completer=CommandCompleter(talk),
+            complete_while_typing=False,
+            multiline=True,
+            prompt_continuation=_continuation,
+            reserve_space_for_menu=_MENU_LINES,
+            bottom_toolbar=lambda: toolbar(talk, talk.console.width),
+            tempfile_suffix=".md",
+        )
 
     def run(self) -> int:
         """Until the person leaves; the exit code."""
-        self._say(self._t("chat.welcome", name=self._profile.name))
-        while True:
+        talk = self._talk
+        talk.tell("chat.welcome", name=talk.profile.name)
+        tell_limits(talk)
+        talk.measure()
+        while not talk.leaving:
             try:
-                line = self._prompt.prompt(self._labels.question("").rstrip() + " ")
+                line = self._read()
             except EOFError:
                 return 0
             except KeyboardInterrupt:
-                if not self._prompt.default_buffer.text and self._interrupted_twice():
+                if self._interrupted_twice():
                     return INTERRUPTED
                 continue
-            if not line.strip():
-                continue
-            words = line.lstrip()
-            if not words.startswith("/"):
-                self._turn(line)
-            elif words.startswith("//"):
-                self._turn(words[1:])
-            elif self._command(words):
-                return 0
+            if line.strip():
+                self._do(line)
+        return 0
+
+    def _read(self) -> str:
+        draft, self._talk.draft = self._talk.draft, ""
+        label = self._talk.labels.question("").rstrip() + " "
+        line = self._prompt.prompt(label, default=draft)
+        # Bytes that are no letters come as lone surrogates, which no tokenizer takes.
+        return line.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def _interrupted_twice(self) -> bool:
+        """Whether Ctrl-C is meant; a line that it cleared stays in the line history."""
+        typed = self._prompt.default_buffer.text
+        if typed:
+            self._lines.append_string(typed)
+            return False
         now = time.monotonic()
         twice = now - self._interrupted_at < _TWICE_SECONDS
         self._interrupted_at = now
         if not twice:
-            self._say(self._t("chat.how_to_leave"))
+            self._talk.tell("chat.how_to_leave")
         return twice
 
-    def _command(self, line: str) -> bool:
-        """Runs a command; whether the conversation ends with it."""
+    def _do(self, line: str) -> None:
+        """A command or a question. Neither a failure nor Ctrl-C ends the chat."""
+        words = line.lstrip()
+        try:
+            if not words.startswith("/"):
+                self._talk.ask(line)
+            elif words.startswith("//"):
+                self._talk.ask(words[1:])
+            else:
+                self._command(words)
+        except AiraError as error:
+            self._talk.complain(error)
+        except KeyboardInterrupt:
+            self._talk.tell("chat.interrupted")
+        self._talk.measure()
+
+    def _command(self, line: str) -> None:
+        first = line.split()[0]
         command = find_command(line)
         if command is None:
-            self._say(self._t("chat.unknown", name=line.split()[0], near=nearest_command(line)))
-        elif command.action == "new":
-            self._conversation.restart()
-            self._say(self._t("chat.restarted"))
-        elif command.action == "help":
-            for known in COMMANDS:
-                self._say(f"  {', '.join(known.names):24} {self._t(known.help_key)}")
-            self._say(self._t("chat.keys"))
-        return command is not None and command.action == "exit"
-
-    def _turn(self, question: str) -> None:
-        samples = self._conversation.sampling.samples
-        growing = not self._console.is_dumb_terminal
-        view = LiveView(self._console, self._labels, samples=samples, growing=growing)
-        try:
-            with view:
-                turn = self._conversation.ask(question, view.show)
-        except AiraError as error:
-            self._say(self._t(f"error.{error.key}", **error.fields), style="red")
-            if isinstance(error, ContextError) and self._conversation.messages:
-                self._say(self._t("chat.context_full"))
+            self._talk.tell("chat.unknown", name=first, near=nearest_command(line))
             return
-        view.finish(turn)
-        if self._stats:
-            self._say(self._stats(turn))
-        self._console.print()
+        command.run(self._talk, line[len(first) :].strip())
 
-    def _say(self, sentence: str, style: str = "dim") -> None:
-        self._console.print(Text(printable(sentence), style=style))
+
+def _continuation(width: int, line: int, wrapped: int) -> str:
+    return " " * width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -20,10 +21,11 @@ def console_for(stream: TextIO) -> Console:
 class Labels:
     """The layout's words in one language; ASCII marks where the stream cannot hold emoji."""
 
-    def __init__(self, t: Translate, stream: TextIO) -> None:
+    def __init__(self, t: Translate, stream: TextIO, *, ascii_only: bool = False) -> None:
         self._t = t
-        emoji = _holds_emoji(stream)
+        emoji = not ascii_only and _holds_emoji(stream)
         self._person, self._robot = ("👤", "🤖") if emoji else (">", "*")
+        self.here = "▶" if emoji else ">"
 
     def question(self, text: str) -> str:
         return self._t("layout.question", mark=self._person, text=one_line(text))
@@ -31,9 +33,21 @@ class Labels:
     def answer(self, row: int) -> str:
         return self._t("layout.answer", mark=self._robot, number=row + 1)
 
+    def merged(self, rows: Sequence[int]) -> str:
+        """The label of rows that say the same: that of the first, and how many there are."""
+        if len(rows) == 1:
+            return self.answer(rows[0])
+        return self._t("layout.merged", mark=self._robot, number=rows[0] + 1, count=len(rows))
+
+    def facts(self, answers: Sequence[Answer]) -> str:
+        """Why answers that say the same ended, and the seeds that draw them again."""
+        reason = self.ending(answers[0]) or self._t("layout.end")
+        seeds = ", ".join(str(answer.seed) for answer in answers)
+        return self._t("layout.facts", reason=reason, seeds=seeds)
+
     def ending(self, answer: Answer) -> str:
         """Why an answer ended, in brackets, where that is not simply its end."""
-        if answer.finish_reason in ("length", "interrupted"):
+        if answer.finish_reason in ("length", "interrupted", "loop"):
             return self._t(f"layout.{answer.finish_reason}", tokens=answer.tokens)
         return ""
 

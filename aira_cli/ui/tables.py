@@ -11,16 +11,19 @@ from rich.text import Text
 
 from aira_cli.environment import is_terminal
 from aira_cli.i18n import Translate
-from aira_cli.printable import one_line
+from aira_cli.printable import Size, one_line
 from aira_cli.ui.style import console_for, decimal
 
 _WIDE = 110  # columns from which on a last column of prose can be read
 
 
-def print_table(stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(
+    stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[str]], *, prose: bool = True
+) -> None:
     """`rows` under `heads`. A pipe gets tab-separated lines, so that cut and awk can read them.
 
-    The first column is never broken; the last one is left out of a narrow window.
+    The first column is never broken; the last one, if it is `prose` that can be done without,
+    is left out of a narrow window.
     """
     if not is_terminal(stream):
         for row in (heads, *rows):
@@ -28,7 +31,7 @@ def print_table(stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[st
         stream.flush()
         return
     console = console_for(stream)
-    shown = len(heads) if console.width >= _WIDE else len(heads) - 1
+    shown = len(heads) - (prose and console.width < _WIDE)
     table = Table(box=SIMPLE_HEAD, header_style="bold")
     for number, head in enumerate(heads[:shown]):
         table.add_column(head, no_wrap=number == 0)
@@ -53,7 +56,4 @@ def print_facts(stream: TextIO, facts: Sequence[tuple[str, str]]) -> None:
 
 def size(nbytes: int, t: Translate) -> str:
     """Bytes as a person reads them, in decimal units."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if nbytes >= scale:
-            return decimal(f"{nbytes / scale:.3g} {unit}", t)
-    return f"{nbytes} B"
+    return decimal(str(Size(nbytes)), t)
