@@ -59,12 +59,13 @@ def test_a_window_made_narrow_and_wide_keeps_one_of_everything(
 ) -> None:
     terminal = window(*STORY, "-n", "2", "--max-new-tokens", "60", columns=100)
     terminal.until(lambda s: len(s) > 150)
-    terminal.resize(50, 20)
+    terminal.resize(50, 40)
     terminal.read(0.5)
     terminal.resize(120, 30)
     assert terminal.wait() == 0
     # A pyte screen cuts lines instead of breaking them anew, so only the end is compared.
-    assert terminal.everything().count("[cut at 60 tokens]") == 2
+    words = " ".join(terminal.everything().split())  # a line may end inside of the mark
+    assert words.count("[cut at 60 tokens]") == 2
 
 
 def test_ctrl_c_keeps_the_answers_so_far(window: Callable[..., Terminal]) -> None:
