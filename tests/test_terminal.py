@@ -59,9 +59,9 @@ def test_a_window_made_narrow_and_wide_keeps_one_of_everything(
 ) -> None:
     terminal = window(*STORY, "-n", "2", "--max-new-tokens", "60", columns=100)
     terminal.until(lambda s: len(s) > 150)
-    terminal.resize(50, 40)
+    terminal.resize(50, 60)
     terminal.read(0.5)
-    terminal.resize(120, 30)
+    terminal.resize(120, 60)
     assert terminal.wait() == 0
     # A pyte screen cuts lines instead of breaking them anew, so only the end is compared.
     words = " ".join(terminal.everything().split())  # a line may end inside of the mark
