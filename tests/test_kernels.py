@@ -291,6 +291,5 @@ def test_a_child_computes_without_the_workers(native: Kernels, threads: int) -> 
     assert forked(threads) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="new workers wait on a condition that the fork broke")
 def test_a_child_with_more_threads_than_its_parent(native: Kernels) -> None:
     assert forked(9) == 0

@@ -103,7 +103,6 @@ def test_torch_int8() -> None:
 # rounding
 
 SPREADS = [1e-3, 1e-2, 1.0, 1e3]
-TINY = pytest.mark.xfail(strict=True, reason="steps below float16's normal numbers are not used")
 
 
 def uneven(spread: float) -> Tensor:
@@ -129,7 +128,7 @@ def test_int8_errs_by_half_a_step(spread: float, dtype: torch.dtype) -> None:
     assert (record.scale.double() <= (largest / 127).clamp_min(2e-38) * (1 + 2 * BFLOAT16)).all()
 
 
-@pytest.mark.parametrize("spread", [pytest.param(1e-5, marks=TINY), *SPREADS])
+@pytest.mark.parametrize("spread", [1e-5, *SPREADS])
 def test_int4_errs_by_half_a_step(spread: float) -> None:
     """Beyond that, by the rounding of scale and minimum to float16."""
     weight = uneven(spread)
@@ -144,7 +143,7 @@ def test_int4_errs_by_half_a_step(spread: float) -> None:
     assert (error <= (step / 2 + tables)[..., None]).all()
     same = least == most
     assert same.sum() >= 8
-    assert (error[same] <= 2**-11 * most[same, None].abs()).all()
+    assert (error[same] <= 2**-11 * most[same, None].abs() + 2**-25).all()
 
 
 def test_rounding_in_blocks_is_rounding_at_once() -> None:

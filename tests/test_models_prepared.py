@@ -74,8 +74,8 @@ def copies(home: Path) -> list[Path]:
     return sorted((home / ".cache" / "aira" / "prepared").glob("*"))
 
 
-def said_size(path: Path) -> str:
-    nbytes = path.stat().st_size
+def said_size(*paths: Path) -> str:
+    nbytes = sum(path.stat().st_size for path in paths)
     return f"{nbytes / 1e6:.3g} MB" if nbytes >= 1e6 else f"{nbytes / 1e3:.3g} kB"
 
 
@@ -91,16 +91,18 @@ def listed(aira: Program) -> tuple[dict[str, str], str]:
 def test_an_answer_leaves_a_copy_that_all_commands_know(aira: Program, home: Path) -> None:
     ran = aira("ask", "olá", "-m", "my-awq", "--raw", "--max-new-tokens", "2")
     assert ran.returncode == 0, ran.stderr
-    (copy,) = copies(home)
+    found = copies(home)
+    assert {copy.suffix for copy in found} == {".safetensors", ".tokenizer"}
     column, said = listed(aira)
     assert said == ""
-    assert column["my-awq"] == said_size(copy)
+    assert column["my-awq"] == said_size(*found)
     assert not any(size for name, size in column.items() if name != "my-awq")
     facts = aira("models", "show", "my-awq").stdout
-    assert f"{copy} ({said_size(copy)})\n" in facts and "our own (llama)" in facts
-    assert str(copy) not in aira("models", "show", "my-plain").stdout
+    assert all(f"{copy} ({said_size(copy)})\n" in facts for copy in found)
+    assert "our own (llama)" in facts
+    assert "prepared" not in aira("models", "show", "my-plain").stdout
     (line,) = (row for row in aira("doctor").stdout.splitlines() if row.startswith("prepared"))
-    assert line.split(maxsplit=2)[2] == f"1 ({said_size(copy)})"
+    assert line.split(maxsplit=2)[2] == f"2 ({said_size(*found)})"
 
 
 @pytest.mark.usefixtures("native")
@@ -156,11 +158,11 @@ def test_rm_removes_a_hub_model_with_its_copies(aira: Program, home: Path) -> No
         ask = ("ask", "olá", "-m", "org/tiny", "--raw", "--max-new-tokens", "2")
         ran = aira(*ask, HF_ENDPOINT=hub.endpoint)
         assert ran.returncode == 0, ran.stderr
-    (copy,) = copies(home)
-    assert str(copy) in aira("models", "show", "org/tiny").stdout
+    shown = aira("models", "show", "org/tiny").stdout
+    assert len(copies(home)) == 2 and all(str(copy) in shown for copy in copies(home))
     ran = aira("models", "rm", "org/tiny")
     assert ran.returncode == 0 and "org/tiny was removed" in ran.stdout
-    assert "copies removed: 1" in ran.stdout and copies(home) == []
+    assert "copies removed: 2" in ran.stdout and copies(home) == []
     assert "was not on this machine" in aira("models", "rm", "org/tiny").stdout
 
 

@@ -104,7 +104,6 @@ def test_the_copy_is_a_safetensors_file(model: Path, kept: Path) -> None:
         assert list(opened.metadata()) == ["aira"]
 
 
-@pytest.mark.xfail(strict=True, reason="what is kept dense is not in the copy: CheckpointError")
 @pytest.mark.parametrize("asked", ["int8", "int4"])
 def test_a_model_with_one_matrix_that_no_kernel_takes(
     tmp_path: Path, kept: Path, asked: Asked
@@ -225,7 +224,8 @@ def test_a_load_killed_while_it_writes(
     os.utime(left, (time.time() - 3700,) * 2)
     newer(model)
     assert torch.equal(logits(model, kept), expected)
-    assert not left.exists() and len(list(kept.glob("*.safetensors"))) == 2
+    (copy,) = kept.iterdir()  # nothing half-written, nothing stale
+    assert copy.suffix == ".safetensors"
 
 
 def test_several_processes_at_once(model: Path, kept: Path) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from aira_cli.checkpoints.open import open_checkpoint
 from aira_cli.engine.local.device import Precision
-from aira_cli.engine.local.load import load_model
+from aira_cli.engine.local.load import PRECISE, load_model
 from aira_cli.engine.local.models.generic import load_transformers_model
 from aira_cli.engine.local.models.step import StepModel
 from aira_cli.engine.local.native import kernels
@@ -25,7 +25,12 @@ from aira_cli.prompts.tokenizer import tokenizer_from_gguf
 
 CPU = torch.device("cpu")
 TOKENS = 200
-TEXT = "Why is the sky blue during the day and red in the evening? Explain it to a child."
+TEXT = (
+    "A teacher in a small town near the sea has a class of ten children. They like to ask about "
+    "the weather, the stars, the animals and the plants, and she answers each of them with "
+    "patience. Today a girl asks: Why is the sky blue during the day and red in the evening? "
+    "Explain it to a child."
+)  # longer than what is read precisely
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def text(native: None, embedded_gguf: Path) -> Text:
 
 
 def test_greedy_tokens_are_those_of_transformers(text: Text) -> None:
-    assert len(set(text.answer.tolist())) > 60  # it does not go round in circles
+    assert len(set(text.answer.tolist())) > 40  # it does not go round in circles
     assert torch.equal(text.answer, text.logits.argmax(-1))
 
 
@@ -84,6 +89,7 @@ def test_packed_weights_in_steps(text: Text, embedded_gguf: Path) -> None:
 
 def test_packed_weights_behind_a_prompt(text: Text, embedded_gguf: Path) -> None:
     """A prompt's inputs are rounded to 8 bits, and its keys and values with them."""
+    assert text.prompt.shape[1] > PRECISE + 16
     model = load_model(open_checkpoint(embedded_gguf), CPU, Precision(torch.float32, "stored"))
     cache = model.new_cache()
     found = [model.prefill(text.prompt, cache)]

@@ -240,7 +240,6 @@ def test_kernels_put_out_of_use_between_two_steps(tmp_path: Path) -> None:
     assert (with_ours - with_torch).abs().max() <= 1e-5 * with_torch.abs().max()
 
 
-@pytest.mark.xfail(strict=True, reason="its tape keeps the cache: only Python's collector frees it")
 def test_a_cache_goes_with_its_last_user(tmp_path: Path) -> None:
     """At once: a long conversation's is hundreds of megabytes."""
     model = load(tmp_path, WHOLE["llama-int8"])

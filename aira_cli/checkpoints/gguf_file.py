@@ -12,9 +12,11 @@ from __future__ import annotations
 import math
 import mmap
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from gguf.constants import (
     GGML_QUANT_SIZES,
@@ -92,6 +94,51 @@ def _map(path: Path, descriptor: int) -> mmap.mmap:
         return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     except ValueError as error:  # an empty file cannot be mapped
         raise CheckpointError("gguf_not", path=path) from error
+
+
+class Strings(Sequence[str]):
+    """An array of strings, decoded when the first of them is asked for.
+
+    A start that has a prepared tokenizer asks for none. Asking raises CheckpointError for
+    strings that are no UTF-8.
+    """
+
+    def __init__(self, path: Path, data: mmap.mmap, at: int, count: int) -> None:
+        """`data` holds `count` strings from `at` on, every one of them inside the file."""
+        self._path = path
+        self._data = data
+        self._at = at
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return self._decoded[index]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._decoded)
+
+    def __eq__(self, other: object) -> bool:
+        return self._decoded == (other._decoded if isinstance(other, Strings) else other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @cached_property
+    def _decoded(self) -> list[str]:
+        data, at, raw = self._data, self._at, []
+        for _ in range(self._count):
+            start = at + UINT64.size
+            at = start + UINT64.unpack_from(data, at)[0]
+            raw.append(data[start:at])
+        try:
+            return [string.decode() for string in raw]
+        except UnicodeDecodeError as error:
+            raise CheckpointError("gguf_damaged", path=self._path, where="header") from error
 
 
 class _Header:
@@ -186,29 +233,25 @@ class _Header:
             return self._array(self._number("I"), self._number("Q"), key)
         return self._numbers(raw_kind, 1, key)[0]
 
-    def _array(self, raw_kind: int, count: int, key: str) -> list[Any]:
+    def _array(self, raw_kind: int, count: int, key: str) -> Sequence[Any]:
         """Arrays hold strings or numbers; no model writes the arrays of arrays that may be."""
         if raw_kind == GGUFValueType.STRING:
             return self._strings(count)
         return self._numbers(raw_kind, count, key)
 
-    def _strings(self, count: int) -> list[str]:
-        """Many of them, a vocabulary's: without a call for each, at every start."""
-        mapped, at, end, length_of = self.data, self.at, len(self.data), UINT64.unpack_from
-        raw: list[bytes] = []
-        for _ in range(count):
-            if at + UINT64.size > end:
-                raise CheckpointError("gguf_truncated", path=self.path, where="header")
-            start = at + UINT64.size
-            at = start + length_of(mapped, at)[0]
-            raw.append(mapped[start:at])
-        if at > end:
+    def _strings(self, count: int) -> Strings:
+        """Many of them, a vocabulary's: passed by at every start, read where one is wanted."""
+        mapped, at, length_of = self.data, self.at, UINT64.unpack_from
+        start, size = at, UINT64.size
+        try:
+            for _ in range(count):
+                at += size + length_of(mapped, at)[0]
+        except (struct.error, OverflowError) as error:
+            raise CheckpointError("gguf_truncated", path=self.path, where="header") from error
+        if at > len(mapped):
             raise CheckpointError("gguf_truncated", path=self.path, where="header")
         self.at = at
-        try:
-            return [string.decode() for string in raw]
-        except UnicodeDecodeError as error:
-            raise CheckpointError("gguf_damaged", path=self.path, where="header") from error
+        return Strings(self.path, mapped, start, count)
 
     def _numbers(self, raw_kind: int, count: int, key: str) -> list[Any]:
         if raw_kind not in SCALAR_FORMATS:

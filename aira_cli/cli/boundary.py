@@ -7,6 +7,7 @@ reported in the language that was asked for.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 import traceback
@@ -64,6 +65,7 @@ def _settled(runtime: Runtime, arguments: list[str]) -> tuple[Runtime, list[str]
     if "--debug" in head:
         head = [argument for argument in head if argument != "--debug"]
         environment = replace(environment, debug=True)
+        _show_log(environment)
     language = runtime.language
     settings = (
         _settings_language(environment) if not environment.variables.get("AIRA_LANG") else None
@@ -73,6 +75,16 @@ def _settled(runtime: Runtime, arguments: list[str]) -> tuple[Runtime, list[str]
         raise UsageError("language_unknown", language=asked, known=", ".join(LANGUAGES))
     language = (asked or settings or language)[:2].lower()
     return Runtime(environment, translator(language), language), head + tail
+
+
+def _show_log(environment: Environment) -> None:
+    """--debug: what is logged goes to stderr, a line each."""
+    handler = logging.StreamHandler(environment.stderr)
+    handler.format = lambda record: printable(f"{record.name}: {record.getMessage()}")  # type: ignore[method-assign]
+    ours = logging.getLogger("aira_cli")
+    ours.handlers = [handler]
+    ours.propagate = False
+    ours.setLevel(logging.DEBUG)
 
 
 def _settings_language(environment: Environment) -> str | None:

@@ -6,6 +6,7 @@ checkpoint's own files. torch is imported only where weights are loaded.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,15 @@ from pydantic import ValidationError
 
 from aira_cli.checkpoints.open import open_checkpoint
 from aira_cli.checkpoints.safetensors_folder import read_json
-from aira_cli.engine.local.copies import PREPARED
+from aira_cli.engine.local.copies import PREPARED, Copy
 from aira_cli.engine.local.prompter import Prompter
+from aira_cli.errors import CheckpointError
 from aira_cli.profiles.schema import Profile, SamplingFields
 from aira_cli.prompts.formats import stop_ids
-from aira_cli.prompts.tokenizer import Tokenizer, load_tokenizer, tokenizer_from_gguf
+from aira_cli.prompts.gguf_tokenizer import gguf_blueprint
+from aira_cli.prompts.shielded import read_shielded, shielded, write_shielded
+from aira_cli.prompts.tokenizer import Tokenizer, folder_blueprint
+from aira_cli.prompts.vocabulary import Blueprint
 from aira_cli.sources.progress import Progress
 from aira_cli.sources.resolve import resolve
 from aira_cli.types import Source
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 # The names under which configurations give the context length; ALiBi models give none.
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "seq_length", "n_ctx")
 _CONTEXT_UNKNOWN = 2048
+
+log = logging.getLogger(__name__)
 
 # A folder with one of these can be given a tokenizer.
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -69,7 +76,7 @@ def open_prompter(profile: Profile, place: Place) -> tuple[Profile, Prompter]:
         facts = read_json(generation) if generation.exists() else {}
         return _prompter(profile, config, facts, _folder_tokenizer(profile, path, place))
     checkpoint = open_checkpoint(path)
-    tokenizer = _tokenizer(profile, path, checkpoint.tokenizer_fields, place)
+    tokenizer = _tokenizer(profile, checkpoint.path, checkpoint.tokenizer_fields, place)
     return _prompter(profile, checkpoint.config, checkpoint.generation, tokenizer)
 
 
@@ -97,7 +104,7 @@ def open_model(
     precision = pick_precision(dtype, torch_device)
     path = place.resolve(profile.source, weights=True)
     checkpoint = open_checkpoint(path)
-    tokenizer = _tokenizer(profile, path, checkpoint.tokenizer_fields, place)
+    tokenizer = _tokenizer(profile, checkpoint.path, checkpoint.tokenizer_fields, place)
     completed, prompter = _prompter(profile, checkpoint.config, checkpoint.generation, tokenizer)
     if check is not None:
         check(completed, prompter)
@@ -111,15 +118,32 @@ def _tokenizer(
     profile: Profile, path: Path, fields: Mapping[str, Any] | None, place: Place
 ) -> Tokenizer:
     if fields is not None:
-        return tokenizer_from_gguf(fields, str(path))
+        return _prepared_tokenizer(path, place, lambda: gguf_blueprint(fields, str(path)))
     return _folder_tokenizer(profile, path, place)
 
 
 def _folder_tokenizer(profile: Profile, folder: Path, place: Place) -> Tokenizer:
     """The checkpoint's own tokenizer; the profile's second source only if it has none."""
-    if profile.tokenizer is None or _has_tokenizer(folder):
-        return load_tokenizer(folder)
-    return load_tokenizer(place.resolve(profile.tokenizer, weights=False))
+    if profile.tokenizer is not None and not _has_tokenizer(folder):
+        folder = place.resolve(profile.tokenizer, weights=False)
+    return _prepared_tokenizer(folder, place, lambda: folder_blueprint(folder))
+
+
+def _prepared_tokenizer(path: Path, place: Place, read: Callable[[], Blueprint]) -> Tokenizer:
+    """The tokenizer of the checkpoint at `path` from its prepared copy, which `read` makes anew."""
+    copy = Copy.of_tokenizer(path, place.cache_dir / PREPARED)
+    try:
+        return Tokenizer(read_shielded(copy.path, copy.identity), str(path))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, CheckpointError) as error:
+        log.debug("the prepared tokenizer %s is not usable: %s", copy.path, error)
+    made = shielded(read())
+    try:
+        write_shielded(copy.path, copy.identity, made)
+    except OSError as error:
+        log.debug("no prepared tokenizer could be written: %s", error)
+    return Tokenizer(made, str(path))
 
 
 def _has_tokenizer(folder: Path) -> bool:

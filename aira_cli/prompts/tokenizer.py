@@ -1,7 +1,7 @@
 """Text ↔ token ids, with the guarantee that text never becomes a control token.
 
 Holds one backend tokenizer in which every control token has a random name (see
-`vocabulary.shield`), so that no text can match, merge or normalize into one; each encoding is
+`shielded`), so that no text can match, merge or normalize into one; each encoding is
 checked again all the same. Where the description comes from is left to `tokenizer_files` and
 `gguf_tokenizer`; what a prompt looks like to `formats`.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, takewhile
 from pathlib import Path
@@ -23,29 +22,28 @@ from aira_cli.errors import AiraError, CheckpointError, UsageError
 from aira_cli.printable import one_line
 from aira_cli.prompts.gguf_tokenizer import gguf_blueprint
 from aira_cli.prompts.segments import Control, Segment, Text
+from aira_cli.prompts.shielded import Shielded, shielded
 from aira_cli.prompts.tokenizer_files import read_blueprint, read_state
-from aira_cli.prompts.vocabulary import (
-    CONTROL_ROLES,
-    AddedToken,
-    Blueprint,
-    control_tokens,
-    shield,
-    unknown_id,
-)
+from aira_cli.prompts.vocabulary import CONTROL_ROLES, Blueprint
 
 # White space as the backend's regular expressions see it; Python's \s has four more.
 _SPACE = r"[^\S\x1c-\x1f]+"
 
 
+def folder_blueprint(folder: Path) -> Blueprint:
+    """The blueprint of the tokenizer in `folder`. Raises CheckpointError."""
+    state = read_state(folder)
+    return read_blueprint(folder, _converted(folder) if state is None else state)
+
+
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer of the checkpoint in `folder`. Raises CheckpointError."""
-    state = read_state(folder)
-    return Tokenizer(read_blueprint(folder, _converted(folder) if state is None else state))
+    return Tokenizer(shielded(folder_blueprint(folder)), str(folder))
 
 
 def tokenizer_from_gguf(fields: Mapping[str, Any], origin: str = "GGUF") -> Tokenizer:
     """The tokenizer that a GGUF file's "tokenizer.*" metadata describe. Raises CheckpointError."""
-    return Tokenizer(gguf_blueprint(fields, origin))
+    return Tokenizer(shielded(gguf_blueprint(fields, origin)), origin)
 
 
 class Tokenizer:
@@ -55,34 +53,29 @@ class Tokenizer:
     `prefix` is what the tokenizer itself puts before a plain text, usually the bos token.
     """
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        self._origin = blueprint.origin
-        self._nonce = secrets.token_hex(16)
-        try:
-            tokens = control_tokens(blueprint.state, blueprint.roles)
-            unknown = unknown_id(blueprint.state["model"])
-            hidden = {token.id for token in tokens} | ({unknown} if unknown is not None else set())
-            state = shield(blueprint.state, frozenset(hidden), self._nonce)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._damaged(repr(error)) from error
-        self._index(tokens, blueprint.roles)
-        self._silent |= hidden - self.control_ids
-        self._backend = self._load(state)
+    def __init__(self, shielded: Shielded, origin: str) -> None:
+        """`origin` is named in errors. Raises CheckpointError."""
+        self._origin = origin
+        self._nonce = shielded.nonce
+        self._index(shielded)
+        self._backend = self._load(shielded)
         self._decoder = self._backend.decoder
         eos = self._role("eos")
-        self.end_ids = blueprint.end_ids | (frozenset() if eos is None else {eos.id})
-        self.chat_template = blueprint.chat_template
-        self.prefix = self._prefix(blueprint.add_bos)
+        self.end_ids = shielded.end_ids | (frozenset() if eos is None else {eos.id})
+        self.chat_template = shielded.chat_template
+        self.prefix = self._prefix(shielded.add_bos)
 
-    def _index(self, tokens: list[AddedToken], roles: Mapping[str, str]) -> None:
+    def _index(self, shielded: Shielded) -> None:
         """Look-up tables of the control tokens; `_silent` ones are not shown in an answer."""
-        self._roles = dict(roles)
+        tokens = shielded.controls
+        self._roles = dict(shielded.roles)
         self._controls = {token.content: Control(token.id, token.content) for token in tokens}
         self._names = {token.id: token.content for token in tokens}
         self._strips = {token.id: (token.lstrip, token.rstrip) for token in tokens}
         self.control_ids = frozenset(self._names)
         named = {control.id for control in map(self._role, CONTROL_ROLES) if control is not None}
-        self._silent = frozenset({token.id for token in tokens if token.special} | named)
+        special = {token.id for token in tokens if token.special}
+        self._silent = frozenset(special | named | (shielded.hidden - self.control_ids))
 
     def control(self, piece: str) -> Control:
         """The control token spelled `piece`. Raises CheckpointError where there is none."""
@@ -161,16 +154,16 @@ class Tokenizer:
         """How many ids there are, added tokens included."""
         return self._anchor
 
-    def _load(self, state: Mapping[str, Any]) -> Backend:
-        """The backend of a shielded state; checks that every added token got its id."""
+    def _load(self, shielded: Shielded) -> Backend:
+        """The backend; checks that every added token got its id."""
         try:
-            backend = Backend.from_str(json.dumps(state, ensure_ascii=False))
+            backend = Backend.from_str(shielded.state)
         except Exception as error:  # the backend raises nothing narrower
             raise self._damaged(str(error)) from error
-        for token in state["added_tokens"]:
-            if backend.token_to_id(token["content"]) != token["id"]:
-                raise self._damaged(f"added_tokens: {token['id']}")
-        self._anchor: int = state["added_tokens"][-1]["id"]
+        for token_id, content in shielded.added:
+            if backend.token_to_id(content) != token_id:
+                raise self._damaged(f"added_tokens: {token_id}")
+        self._anchor = shielded.added[-1][0]
         return backend
 
     def _encoding(self, text: str) -> Encoding:

@@ -45,9 +45,9 @@ class KVCache:
         return self._length.value
 
     @property
-    def position(self) -> int:
-        """The address of `length`, an int64: what is recorded looks there."""
-        return ctypes.addressof(self._length)
+    def position(self) -> ctypes.c_int64:
+        """Where `length` lies: what is recorded looks there."""
+        return self._length
 
     def reserve(self, tokens: int) -> None:
         """Makes room for `tokens` more positions, a whole number of blocks at a time."""

@@ -5,6 +5,7 @@ B  rows (samples)   T  new tokens   H  query heads   K  key/value heads   D  hea
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 
 import torch
@@ -185,12 +186,12 @@ def _attend_native(
     out = torch.empty((rows, tokens, heads.queries * size))
     keys, values = cache.memory(layer)
     start, turn = fused.data_ptr(), rotary or (None, None)
-    alive = (fused, out, cache, *turn, slopes)
+    alive = (fused, out, keys, values, cache.position, *turn, slopes)
     cosines, sines, inclines = (None if t is None else t.data_ptr() for t in (*turn, slopes))
     call = Attention(
         start, start + first_key * _FLOAT, start + first_value * _FLOAT, width, stride,
         keys.data_ptr(), values.data_ptr(), keys.stride(0), keys.stride(1),
-        cosines, sines, inclines, out.data_ptr(), cache.position,
+        cosines, sines, inclines, out.data_ptr(), ctypes.addressof(cache.position),
         rows, tokens, heads.queries, heads.keys, size,
     )  # fmt: skip
     native.attend(call, *alive)

@@ -8,6 +8,7 @@ damaged in any way is as good as none, and is written anew.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -22,17 +23,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aira_cli.engine.local.copies import Copy
+from aira_cli.engine.local.copies import Copy, remove_stale
 from aira_cli.engine.local.linear import Embedding, Linear
-from aira_cli.engine.local.matrix import NativeMatrix, PackedMatrix, PlainMatrix
+from aira_cli.engine.local.matrix import DenseMatrix, PackedMatrix, PlainMatrix
 
 _ALIGNED = 64  # a cache line; a tensor of the kernels' begins at a multiple of it
 _PARTIAL = ".partial"
+_SEAL = "padding.seal"  # the last tensor: the SHA-256 of the header
 _ABANDONED_SECONDS = 3600
 _DTYPES = {
     "U8": torch.uint8, "F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32,
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+_Kept = PackedMatrix | PlainMatrix | DenseMatrix
+
+#: What a file that is anything else than a copy of ours can end in.
+_UNUSABLE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, struct.error,
+)  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +61,7 @@ def write(copy: Copy, model: nn.Module) -> None:
     try:
         copy.path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(copy.path.parent)
+        remove_stale(copy.path.parent)
         _write(copy, entries, tensors)
     except OSError as error:
         log.debug("no prepared copy could be written: %s", error)
@@ -59,26 +69,34 @@ def write(copy: Copy, model: nn.Module) -> None:
 
 def _content(model: nn.Module) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
     """What the model is made of: each matrix once, and all other parameters."""
-    slots: dict[NativeMatrix, list[str]] = {}
+    slots: dict[_Kept, list[str]] = {}
     for name, layer in model.named_modules():
-        if isinstance(layer, Linear | Embedding) and isinstance(layer.weight, NativeMatrix):
+        if isinstance(layer, Linear | Embedding) and isinstance(layer.weight, _Kept):
             slots.setdefault(layer.weight, []).append(name)
     entries: list[dict[str, Any]] = []
     tensors: dict[str, Tensor] = {}
     for number, (matrix, names) in enumerate(slots.items()):
-        entry = {"slots": names, "shape": [matrix.outputs, matrix.inputs], "group": matrix.group}
-        packed = isinstance(matrix, PackedMatrix)
-        entry |= {"class": "packed", "kind": matrix.kind} if packed else {"class": "plain"}
-        entries.append(entry)
+        entries.append({"slots": names, **_description(matrix)})
         tensors |= {f"{number}.{part}": tensor for part, tensor in matrix.named_buffers()}
     own = dict(model.named_parameters())
     return entries, tensors | {f"parameter.{name}": tensor.data for name, tensor in own.items()}
 
 
+def _description(matrix: _Kept) -> dict[str, Any]:
+    if isinstance(matrix, PackedMatrix):
+        shape = [matrix.outputs, matrix.inputs]
+        return {"class": "packed", "kind": matrix.kind, "shape": shape, "group": matrix.group}
+    return {"class": "plain" if isinstance(matrix, PlainMatrix) else "dense"}
+
+
 def _write(copy: Copy, entries: list[dict[str, Any]], tensors: Mapping[str, Tensor]) -> None:
     parts = list(_with_padding(tensors))
     total = sum(_checksum(_bytes_of(tensor)) for _, tensor in parts) % 2**64
+    seal = torch.zeros(_ALIGNED, dtype=torch.uint8)
+    parts.append((_SEAL, seal))
     header = _header(parts, {"identity": copy.identity, "entries": entries, "sum": str(total)})
+    digest = hashlib.sha256(header).digest()
+    seal[: len(digest)] = torch.tensor(list(digest))
     handle, name = tempfile.mkstemp(suffix=_PARTIAL, dir=copy.path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -142,14 +160,14 @@ def _sweep(folder: Path) -> None:
 def restore(copy: Copy, model: nn.Module, dtype: torch.dtype) -> bool:
     """Gives `model`, which is on the meta device, the weights of the copy; False if there is none.
 
-    The weights stay in the file, mapped.
+    The weights stay in the file, mapped. After False the model may have some weights.
     """
     if not copy.path.exists():
         return False
     try:
         own, tensors = _read(copy)
         _put(model, own, tensors, dtype)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+    except _UNUSABLE as error:
         # Whatever is wrong with a file that only this program writes, it is written again.
         log.debug("the prepared copy %s is not usable: %s", copy.path, error)
         return False
@@ -159,12 +177,15 @@ def restore(copy: Copy, model: nn.Module, dtype: torch.dtype) -> bool:
 def _read(copy: Copy) -> tuple[dict[str, Any], dict[str, Tensor]]:
     mapped = torch.from_numpy(np.memmap(copy.path, mode="c"))
     (length,) = struct.unpack("<Q", mapped[:8].numpy().tobytes())
-    fields = json.loads(mapped[8 : 8 + length].numpy().tobytes())
+    header, content = mapped[: 8 + length].numpy().tobytes(), mapped[8 + length :]
+    digest = hashlib.sha256(header).digest()
+    if content[-_ALIGNED:].numpy().tobytes()[: len(digest)] != digest:
+        raise ValueError("its header is not the one that was written")
+    fields = json.loads(header[8:])
     own = json.loads(fields.pop("__metadata__")["aira"])
-    content = mapped[8 + length :]
     if own["identity"] != copy.identity:
         raise ValueError("it belongs to another checkpoint")
-    if str(_checksum(content)) != own["sum"]:
+    if str(_checksum(content[:-_ALIGNED])) != own["sum"]:
         raise ValueError("its bytes are not those that were written")
     tensors = {}
     for name, field in fields.items():
@@ -199,8 +220,10 @@ def _put(
         raise ValueError("tensors are missing")
 
 
-def _matrix(entry: Mapping[str, Any], parts: dict[str, Tensor]) -> NativeMatrix:
+def _matrix(entry: Mapping[str, Any], parts: dict[str, Tensor]) -> _Kept:
     if entry["class"] == "plain":
         return PlainMatrix(parts["weight"])
+    if entry["class"] == "dense":
+        return DenseMatrix(parts["weight"])
     outputs, inputs = entry["shape"]
     return PackedMatrix(entry["kind"], (outputs, inputs), entry["group"], parts)

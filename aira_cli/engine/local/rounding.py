@@ -17,6 +17,7 @@ from aira_cli.checkpoints.weights import Int4, Int8
 INT4_GROUP = 32
 _LARGEST = 127
 _BLOCK_ROWS = 4096
+_LEAST_HALF = 2**-24  # of float16, above zero
 
 
 def round_to_int8(weight: Tensor) -> Int8:
@@ -53,7 +54,7 @@ def round_to_int4(weight: Tensor) -> Int4:
         groups = weight[rows].float().view(-1, weight.shape[1] // INT4_GROUP, INT4_GROUP)
         minimum = groups.amin(dim=2).half()
         scale = ((groups.amax(dim=2) - minimum.float()) / 15).half()
-        steps = scale.float().clamp_min(torch.finfo(torch.float16).tiny)[..., None]
+        steps = scale.float().clamp_min(_LEAST_HALF)[..., None]
         rounded = ((groups - minimum.float()[..., None]) / steps).round_().clamp_(0, 15)
         q[rows] = rounded.to(torch.uint8).flatten(1)
         tables[0, rows], tables[1, rows] = scale, minimum

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
@@ -88,8 +89,15 @@ class Pool {
     int hired_ = 0;
 };
 
-// Never destroyed: the workers outlive the program's last statement.
-inline Pool& pool() {
+// Never destroyed: the workers outlive the program's last statement. A child made by fork has
+// none of its parent's workers, and locks that nobody opens: it gets a pool of its own.
+inline Pool*& the_pool() {
     static Pool* one = new Pool;
-    return *one;
+    return one;
+}
+
+inline Pool& pool() {
+    static const int forks = pthread_atfork(nullptr, nullptr, [] { the_pool() = new Pool; });
+    (void)forks;
+    return *the_pool();
 }
