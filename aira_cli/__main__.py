@@ -12,10 +12,17 @@ def main() -> None:
     # Looking for garbage among what an import makes is a third of torch's import; it begins
     # once a model is open (cli/opening).
     gc.disable()
+    # While nothing is there yet, and when all is said, Ctrl-C ends the process without a word.
+    ours = signal.getsignal(signal.SIGINT)
+    quiet = ours if ours is signal.SIG_IGN else signal.SIG_DFL
+    signal.signal(signal.SIGINT, quiet)
     from aira_cli.cli.boundary import run
 
     signal.signal(signal.SIGTERM, _end)
-    sys.exit(run(sys.argv[1:]))
+    signal.signal(signal.SIGINT, ours)
+    code = run(sys.argv[1:])
+    signal.signal(signal.SIGINT, quiet)
+    sys.exit(code)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

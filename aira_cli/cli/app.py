@@ -12,9 +12,10 @@ from typing import Annotated, Any
 import typer
 
 import aira_cli
-from aira_cli.cli import ask, bench, chat, doctor, history, models
+from aira_cli.cli import ask, bench, chat, completing, doctor, history, models
 from aira_cli.cli.boundary import Runtime
 from aira_cli.i18n import Translate
+from aira_cli.printable import printable
 
 HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
@@ -35,6 +36,9 @@ def build_app(runtime: Runtime) -> Callable[..., int]:
     app.add_typer(models.app, name="models", help="help.models")
     command = typer.main.get_command(app)
     _localize(command, runtime.t)
+    for parameter in command.params:
+        if parameter.name == "install_completion":
+            parameter.callback = _install_completion  # type: ignore[assignment]
 
     def call(args: list[str], obj: Runtime) -> int:
         code = command.main(args=args, prog_name="aira", standalone_mode=False, obj=obj)
@@ -47,6 +51,16 @@ def _version(context: typer.Context, asked: bool) -> None:
     if asked:
         print(f"aira {aira_cli.__version__}", file=context.obj.environment.stdout)
         raise typer.Exit
+
+
+def _install_completion(context: typer.Context, parameter: object, asked: bool) -> None:
+    if not asked or context.resilient_parsing:
+        return
+    runtime: Runtime = context.obj
+    shell, path = completing.install_completion(runtime.environment)
+    line = runtime.t("completion.installed", shell=shell, path=path)
+    print(printable(line), file=runtime.environment.stdout)
+    raise typer.Exit
 
 
 def _root(

@@ -15,7 +15,7 @@ from aira_cli.bench.orders import LLAMA_CPP, TRANSFORMERS, Describe
 from aira_cli.bench.report import machine_object, results_object, settings_object
 from aira_cli.bench.rounds import Announce, Results, Run, Settings
 from aira_cli.bench.subjects import random_subject, real_subject
-from aira_cli.cli import flags
+from aira_cli.cli import completing, flags
 from aira_cli.cli.bench_tables import print_results
 from aira_cli.cli.boundary import Runtime
 from aira_cli.cli.flags import ModelFlags
@@ -29,9 +29,15 @@ RIVALS = (TRANSFORMERS, LLAMA_CPP)
 _FEWEST_TOKENS = 4  # that leave a step after the warm-up
 _MOST_SAMPLES = 256
 
-Names = Annotated[list[str] | None, typer.Argument(help="help.bench_names", metavar="NAME")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="help.bench_names", metavar="NAME", autocompletion=completing.profiles),
+]
 Shapes = Annotated[
-    list[str] | None, typer.Option("--shape", help="help.bench_shape", metavar="NAME")
+    list[str] | None,
+    typer.Option(
+        "--shape", help="help.bench_shape", metavar="NAME", autocompletion=completing.profiles
+    ),
 ]
 Against = Annotated[
     list[str] | None,

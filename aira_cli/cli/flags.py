@@ -11,13 +11,19 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from aira_cli.cli import completing
 from aira_cli.errors import UsageError
 from aira_cli.profiles.schema import Profile, SamplingFields, allowed_range
 from aira_cli.types import NUMBER_TYPES, Sampling
 
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
-Model = Annotated[str | None, typer.Option("--model", "-m", help="help.model", metavar="NAME")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", help="help.model", metavar="NAME", autocompletion=completing.profiles
+    ),
+]
 Samples = Annotated[int | None, typer.Option("--samples", "-n", help="help.samples")]
 Temperature = Annotated[float | None, typer.Option("--temperature", "-t", help="help.temperature")]
 TopK = Annotated[int | None, typer.Option("--top-k", help="help.top_k")]
@@ -30,15 +36,31 @@ Stop = Annotated[list[str] | None, typer.Option("--stop", help="help.stop", meta
 Seed = Annotated[int | None, typer.Option("--seed", help="help.seed")]
 Greedy = Annotated[bool, typer.Option("--greedy", help="help.greedy")]
 Raw = Annotated[bool, typer.Option("--raw", help="help.raw")]
-Device = Annotated[str | None, typer.Option("--device", help="help.device", metavar="NAME")]
-Dtype = Annotated[str | None, typer.Option("--dtype", help="help.dtype", metavar="NAME")]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", help="help.device", metavar="NAME", autocompletion=completing.devices),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype", help="help.dtype", metavar="NAME", autocompletion=completing.number_types
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="help.offline")]
 Stats = Annotated[bool, typer.Option("--stats", help="help.stats")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="help.quiet")]
 NoHistory = Annotated[bool, typer.Option("--no-history", help="help.no_history")]
 Continue = Annotated[bool, typer.Option("--continue", "-c", help="help.continue")]
-Session = Annotated[str | None, typer.Option("--session", help="help.session", metavar="NAME")]
-Lang = Annotated[str | None, typer.Option("--lang", help="help.lang", metavar="pt|en")]
+Session = Annotated[
+    str | None,
+    typer.Option(
+        "--session", help="help.session", metavar="NAME", autocompletion=completing.sessions
+    ),
+]
+Lang = Annotated[
+    str | None,
+    typer.Option("--lang", help="help.lang", metavar="pt|en", autocompletion=completing.languages),
+]
 
 
 @dataclass(frozen=True)

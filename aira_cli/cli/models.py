@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from aira_cli.cli import flags
+from aira_cli.cli import completing, flags
 from aira_cli.cli.boundary import Runtime
 from aira_cli.cli.opening import wanted_model
 from aira_cli.engine.local.copies import (
@@ -35,8 +35,11 @@ from aira_cli.ui.tables import print_facts, print_table, size
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
-Name = Annotated[str, typer.Argument(help="help.models_name", metavar="NAME")]
-OptionalName = Annotated[str | None, typer.Argument(help="help.models_name", metavar="NAME")]
+_NAME: Any = typer.Argument(
+    help="help.models_name", metavar="NAME", autocompletion=completing.profiles
+)
+Name = Annotated[str, _NAME]
+OptionalName = Annotated[str | None, _NAME]
 Prepared = Annotated[bool, typer.Option("--prepared", help="help.models_prepared")]
 
 

@@ -637,6 +637,11 @@ MESSAGES: dict[str, str] = {
     "help.default": "[default: {{}}]",
     "help.required": "[required]",
     "help.help": "Shows this help and leaves.",
+    "completion.installed": (
+        "Completion for {shell} installed in {path}; it works in the next terminal."
+    ),
+    "error.shell_unsupported": "there is no completion for this shell ({shell}), only for {known}.",
+    "error.completion_not_written": "{path} could not be written: {reason}.",
     "help.install_completion": "Installs command completion for the current shell.",
     "help.show_completion": "Shows the current shell's command completion, to copy.",
     "help.aira": (

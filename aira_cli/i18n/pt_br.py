@@ -652,6 +652,11 @@ MESSAGES: dict[str, str] = {
     "help.default": "[padrão: {{}}]",
     "help.required": "[obrigatório]",
     "help.help": "Mostra esta ajuda e sai.",
+    "completion.installed": (
+        "Completamento para {shell} instalado em {path}; vale no próximo terminal."
+    ),
+    "error.shell_unsupported": "não há completamento para este shell ({shell}); há para {known}.",
+    "error.completion_not_written": "{path} não pôde ser escrito: {reason}.",
     "help.install_completion": "Instala o completamento de comandos no shell atual.",
     "help.show_completion": "Mostra o completamento de comandos do shell atual, para copiar.",
     "help.aira": (
