@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "engine.local": {"checkpoints", "prompts", "engine.text", "engine.loops"},
     "session": {"engine.base", "history"},
     "history": set(),
-    "bench": {"profiles", "sources", "checkpoints", "engine.local", "engine.open"},
+    "bench": {"profiles", "sources", "checkpoints", "engine.local", "engine.open", "history"},
     "ui": {"i18n", "session", "history", "profiles", "prompts", "engine.base"},
     "cli": {
         "i18n",

@@ -16,6 +16,7 @@ from aira_cli.bench.report import machine_object, results_object, settings_objec
 from aira_cli.bench.rounds import Announce, Results, Run, Settings
 from aira_cli.bench.subjects import random_subject, real_subject
 from aira_cli.cli import completing, flags
+from aira_cli.cli.bench_history import bench_history
 from aira_cli.cli.bench_tables import print_results
 from aira_cli.cli.boundary import Runtime
 from aira_cli.cli.flags import ModelFlags
@@ -52,6 +53,7 @@ Threads = Annotated[int | None, typer.Option("--threads", help="help.bench_threa
 Quality = Annotated[
     Path | None, typer.Option("--quality", help="help.bench_quality", metavar="FILE")
 ]
+History = Annotated[int | None, typer.Option("--history", help="help.bench_history", metavar="N")]
 Json = Annotated[bool, typer.Option("--json", help="help.bench_json")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="help.bench_markdown")]
 
@@ -80,6 +82,7 @@ def bench(  # a command line has as many parameters as it has flags
     device: flags.Device = None,
     dtype: flags.Dtype = None,
     quality: Quality = None,
+    history: History = None,
     json: Json = False,
     markdown: Markdown = False,
     offline: flags.Offline = False,
@@ -96,6 +99,10 @@ def bench(  # a command line has as many parameters as it has flags
         ("--threads", 1 if threads is None else threads, 1),
     ):  # fmt: skip
         _at_least(flag, value, least)
+    if history is not None:
+        _at_least("--history", history, 1)
+        bench_history(runtime, history, rounds, as_json=json, markdown=markdown)
+        return
     _check_rivals(against or [])
     asked = _asked(runtime, names or [], shape or [], against or [], quality)
     children = Children(_variables(runtime, threads))

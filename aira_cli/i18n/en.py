@@ -591,6 +591,19 @@ MESSAGES: dict[str, str] = {
         "(least–most) of the rounds ({rounds}), in which each has a turn in a process of its own; "
         "prompt of {prompt} tokens, {new} new ones. Ratios are ours divided by theirs."
     ),
+    "bench.history_writing": "writing a history of {turns} turns…",
+    "bench.history_title": "A history of {turns} turns",
+    "bench.history_file": "file",
+    "bench.history_record": "recording a turn (ms)",
+    "bench.history_open": "opening (ms)",
+    "bench.history_list": "the {listed} newest conversations (ms)",
+    "bench.history_rare": "searching a word of one answer, {word} (ms)",
+    "bench.history_frequent": "searching a word of every answer, {word}, {listed} found (ms)",
+    "bench.history_read": "reading a conversation of {turns} turns (ms)",
+    "bench.history_how": (
+        "{answers} answers of {words} words to a question. {cpu}. Median (least–most) of the "
+        "rounds ({rounds}), of all turns for the recording."
+    ),
     "bench.format": "Format",
     "bench.stored": "as stored",
     "bench.perplexity": "perplexity",
@@ -662,6 +675,7 @@ MESSAGES: dict[str, str] = {
     "help.bench_rounds": "How often everybody takes a turn.",
     "help.bench_threads": "CPU threads; without it, as many as torch takes.",
     "help.bench_quality": "The perplexity of this text under each number format.",
+    "help.bench_history": "Instead of models: a history of N turns, recorded, listed, searched.",
     "help.bench_json": "All figures as one JSON object.",
     "help.bench_markdown": "The tables in Markdown.",
     "help.models": "Lists, shows, fetches and removes models.",

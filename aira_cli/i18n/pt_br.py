@@ -606,6 +606,21 @@ MESSAGES: dict[str, str] = {
         "prompt de {prompt} tokens, {new} novos. As razões são a nossa medida dividida pela do "
         "outro."
     ),
+    "bench.history_writing": "escrevendo um histórico de {turns} perguntas…",
+    "bench.history_title": "Um histórico de {turns} perguntas",
+    "bench.history_file": "arquivo",
+    "bench.history_record": "gravar uma pergunta (ms)",
+    "bench.history_open": "abrir (ms)",
+    "bench.history_list": "as {listed} conversas mais novas (ms)",
+    "bench.history_rare": "buscar uma palavra de uma só resposta, {word} (ms)",
+    "bench.history_frequent": (
+        "buscar uma palavra de todas as respostas, {word}, {listed} achadas (ms)"
+    ),
+    "bench.history_read": "ler uma conversa de {turns} perguntas (ms)",
+    "bench.history_how": (
+        "{answers} respostas de {words} palavras por pergunta. {cpu}. Mediana (menor–maior) das "
+        "rodadas ({rounds}); na gravação, de todas as perguntas."
+    ),
     "bench.format": "Formato",
     "bench.stored": "como gravado",
     "bench.perplexity": "perplexidade",
@@ -677,6 +692,7 @@ MESSAGES: dict[str, str] = {
     "help.bench_rounds": "Quantas vezes cada um tem sua vez.",
     "help.bench_threads": "Threads da CPU; sem isto, tantas quantas o torch usar.",
     "help.bench_quality": "A perplexidade deste texto em cada formato numérico.",
+    "help.bench_history": "Em vez de modelos: um histórico de N perguntas, gravado e buscado.",
     "help.bench_json": "Todas as medidas em um objeto JSON.",
     "help.bench_markdown": "As tabelas em Markdown.",
     "help.models": "Lista, mostra, baixa e apaga modelos.",

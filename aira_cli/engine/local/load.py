@@ -38,7 +38,7 @@ ARCHITECTURES: dict[str, ModuleType] = {"bloom": bloom, "gpt2": gpt2, "llama": l
 
 #: So many positions are read with activations of 16 bits, those behind them with 8: a question
 #: and its instructions are read as exactly as answers are written, a long text twice as fast.
-PRECISE = 48
+PRECISE = 40
 
 
 class OwnDecoder:
