@@ -73,12 +73,12 @@ def kernels_folder(kept_folder: Path) -> Path:
 
 
 @pytest.fixture(params=["native", "torch"])
-def computing(request: pytest.FixtureRequest, kernels_folder: Path) -> Iterator[str]:
+def computing(request: pytest.FixtureRequest) -> Iterator[str]:
     """With our kernels, and without."""
     from aira_cli.engine.local.native import kernels
 
     if request.param == "native":
-        kernels.activate(kernels_folder)
+        kernels.activate(request.getfixturevalue("kernels_folder"))
         assert kernels.active() is not None
     yield request.param
     kernels.deactivate()

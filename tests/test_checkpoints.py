@@ -200,6 +200,16 @@ def test_tensors_that_do_not_fit_the_configuration_are_refused(
         assert caught.value.fields["expected"] == [32]
 
 
+@pytest.mark.parametrize("heads", ["four", 5])
+def test_a_field_of_a_wrong_type_or_value_is_refused(tmp_path: Path, heads: str | int) -> None:
+    llama().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_attention_heads": heads}))
+    with pytest.raises(CheckpointError) as caught:
+        refill(tmp_path)
+    assert caught.value.key == "config_invalid"
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")

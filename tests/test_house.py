@@ -65,7 +65,7 @@ OUTSIDE: dict[str, set[str]] = {
     "rich": {"ui", "cli"},
     "prompt_toolkit": {"ui", "cli"},
     "typer": {"cli"},
-    "huggingface_hub": {"sources"},
+    "huggingface_hub": {"sources", "engine.local.models.generic"},
     "gguf": {"checkpoints", "bench.shape_gguf"},
     "llama_cpp": {"bench.llamacpp"},
 }

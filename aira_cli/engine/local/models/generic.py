@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 from transformers import CONFIG_MAPPING, DynamicCache
 from transformers.cache_utils import DynamicLayer
@@ -166,7 +167,7 @@ def _transformers_config(checkpoint: Checkpoint) -> Any:
         )
     try:
         return CONFIG_MAPPING[model_type].from_dict(fields)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, StrictDataclassError) as error:
         raise CheckpointError(
             "config_invalid", path=checkpoint.path, reason=one_line(str(error))
         ) from error
