@@ -57,6 +57,15 @@ def test_columns_are_for_wide_windows() -> None:
     assert "Answer 2" not in shown("um", "dois", width=200, layout="stacked").splitlines()[0]
 
 
+@pytest.mark.parametrize("width", range(104, 130))
+def test_columns_lose_no_letter_at_any_width(width: int) -> None:
+    text = "The Blue Morpho is the largest of the four. It is one of the largest beings on Earth."
+    lines = shown(text, text + " Yes.", width=width, layout="columns").splitlines()
+    left = " ".join(line[: (width - 2) // 2 - 1] if "🤖" in line else line[: (width - 2) // 2]
+                    for line in lines)  # fmt: skip
+    assert "…" not in left and text in " ".join(left.split())
+
+
 def test_an_answer_in_a_loop_is_stopped_and_says_so(tmp_path: Path) -> None:
     save_tiny(tmp_path / "tiny", num_hidden_layers=1)
     found = [

@@ -123,7 +123,8 @@ def _column_width(count: int, width: int) -> int:
 def _columns(blocks: Sequence[RenderableType], width: int) -> Table:
     table = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
     for _ in blocks:
-        table.add_column(width=_column_width(len(blocks), width))
+        # Rich's own overflow puts "…" where a line with an emoji and its last space is too long.
+        table.add_column(width=_column_width(len(blocks), width), overflow="fold")
     table.add_row(*blocks)
     return table
 
