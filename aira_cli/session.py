@@ -155,7 +155,8 @@ class Conversation:
     def go_on(self, row: int, show: Show) -> Turn:
         """Lengthens an answer that was cut; the turn's one answer has its whole text.
 
-        UsageError if it came to its own end or is another model's.
+        It goes on with its own seed, as if it had not been cut. UsageError if it came to its own
+        end or is another model's.
         """
         turn, answer = self.current_turn(), self.answer(row)
         if answer.finish_reason not in ("length", "interrupted", "loop"):
@@ -164,13 +165,13 @@ class Conversation:
             raise UsageError("continue_foreign", number=row + 1, name=turn.profile)
         outlook = self._outlook(turn.question, turn.parent, begun=answer.token_ids)
         sampling = replace(self.sampling, samples=1)
-        ran = run_turn(self.engine, replace(outlook.request, sampling=sampling), show)
+        request = replace(outlook.request, sampling=sampling, seed=answer.seed)
+        ran = run_turn(self.engine, request, show)
         (longer,) = saved_answers(ran)
         if longer.token_ids and len(longer.token_ids) > len(answer.token_ids):
-            longer = replace(longer, row=row, seed=answer.seed, picked=answer.picked)
+            longer = replace(longer, row=row, picked=answer.picked)
             self._keep(turn, (longer,), ran.stats)
-        self.seed += 1
-        return replace(ran, answers=(replace(ran.answers[0], seed=answer.seed),))
+        return ran
 
     def outlook(self, question: str) -> Outlook:
         """What `question` would be sent as now. ContextError if it does not fit even alone."""

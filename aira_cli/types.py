@@ -48,7 +48,7 @@ class Request:
     """One question to an engine. Row i draws from its own generator, seeded with `seed` + i.
 
     `raw` sends the last message's text without any prompt format. `begun` are the token ids that
-    every row's answer already has: it goes on behind them.
+    every row's answer already has: it goes on behind them, and with the draws behind theirs.
     """
 
     messages: tuple[Message, ...]

@@ -17,8 +17,14 @@ from tests.run_inside import Person
 from tests.tiny_checkpoints import save_tiny
 
 
+class Emoji(io.StringIO):
+    """A stream that holds all of Unicode, and says so."""
+
+    encoding = "utf-8"
+
+
 def shown(*texts: str, width: int = 60, layout: Layout = "auto") -> str:
-    stream = io.StringIO()
+    stream = Emoji()
     console = Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
     view = ChatView(console, Labels(translator("en"), stream), layout, samples=len(texts))
     view.finish([Answer(row, 5 + row, text, finish_reason="end") for row, text in enumerate(texts)])

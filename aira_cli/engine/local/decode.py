@@ -35,11 +35,13 @@ class Decoding:
         prompt_ids: Sequence[int],
         sampling: Sampling,
         seed: int,
+        drawn: int = 0,
     ) -> None:
+        """`drawn` of the last `prompt_ids` were drawn with `seed` before; the rows go on there."""
         self._model = model
         self._cache = cache
         self._sampling = sampling
-        self._generators = generators(seed, sampling.samples)
+        self._generators = generators(seed, sampling.samples, drawn)
         self._prompt = torch.tensor([list(prompt_ids)], device=model.device)
         self._rows = list(range(sampling.samples))
         self._dropped: set[int] = set()

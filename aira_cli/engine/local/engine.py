@@ -70,7 +70,8 @@ class LocalEngine:
         sampling = self._within_context(request.sampling, len(ids))
         cache, cached = self._start_cache(ids)
         with memory_errors(self._model.device):
-            decoding = Decoding(self._model, cache, ids, sampling, request.seed)
+            drawn = len(request.begun)
+            decoding = Decoding(self._model, cache, ids, sampling, request.seed, drawn)
             began = time.perf_counter()
             logits = decoding.prefill()
             prefilled = time.perf_counter()

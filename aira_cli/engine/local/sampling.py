@@ -60,22 +60,30 @@ def _tempered(ids: Tensor, logits: Tensor, sampling: Sampling) -> Tensor:
     return scores if sampling.greedy else scores / sampling.temperature
 
 
-def generators(seed: int, rows: int) -> list[torch.Generator]:
+def generators(seed: int, rows: int, drawn: int = 0) -> list[torch.Generator]:
     """One generator a row, seeded with `seed` + row, so that a sample can be drawn again alone.
 
-    They live on the CPU whatever the device: a seed means the same everywhere.
+    Each stands where it is after `drawn` tokens, so that a sample can be gone on with. They live
+    on the CPU whatever the device: a seed means the same everywhere.
     """
-    return [torch.Generator().manual_seed((seed + row) % 2**63) for row in range(rows)]
+    made = [torch.Generator().manual_seed((seed + row) % 2**63) for row in range(rows)]
+    for generator in made:
+        _uniform(generator, drawn)
+    return made
 
 
 def draw(scores: Tensor, rows: Sequence[torch.Generator]) -> Tensor:
     """One token id [n] for each row of `scores` [n, V], by inverting the cumulative sum."""
     probabilities = scores.double().softmax(-1)
     cumulative = probabilities.cumsum(-1)
-    uniform = torch.cat([torch.rand(1, generator=row, dtype=torch.float64) for row in rows])
+    uniform = torch.cat([_uniform(row, 1) for row in rows])
     # Scaling by the last sum keeps the drawn point inside it, however the sum was rounded.
     point = uniform.to(scores.device)[:, None] * cumulative[:, -1:]
     return torch.searchsorted(cumulative, point, right=True).squeeze(1).clamp_(max=_last(scores))
+
+
+def _uniform(row: torch.Generator, count: int) -> Tensor:
+    return torch.rand(count, generator=row, dtype=torch.float64)
 
 
 def _last(scores: Tensor) -> int:
