@@ -10,10 +10,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.hub_server import HubServer
+
+if TYPE_CHECKING:
+    from tests.chats import Opened
 
 EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
@@ -105,3 +109,21 @@ def tiny_hub(tmp_path: Path) -> HubServer:
     folder = tmp_path / "repository"
     save_tiny(folder)
     return HubServer({"org/tiny": {p.name: p.read_bytes() for p in folder.iterdir()}})
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny chat model in a folder of that name."""
+    from tests.tiny_checkpoints import save_tiny
+
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    save_tiny(folder)
+    return folder
+
+
+@pytest.fixture
+def chat(program: Program, tiny: Path) -> Opened:
+    """Opens `aira chat` with the tiny model and further flags, in a terminal."""
+    from tests.chats import opener
+
+    return opener(program, tiny)

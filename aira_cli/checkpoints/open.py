@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aira_cli.checkpoints.adapter import AdaptedCheckpoint
 from aira_cli.checkpoints.gguf_llama import GgufLlama
 from aira_cli.checkpoints.safetensors_folder import INDEX, SafetensorsFolder
 from aira_cli.errors import CheckpointError
@@ -55,16 +56,20 @@ class Checkpoint(Protocol):
         """Each tensor under its name in transformers' state dict, one at a time, mapped."""
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
+def open_checkpoint(path: Path, adapter: Path | None = None) -> Checkpoint:
     """Opens the checkpoint at `path`: a folder with safetensors or one GGUF file, or that file.
 
-    Raises CheckpointError for files that are missing, damaged, pickled or not supported.
+    With the folder of an `adapter`, its weights are those with the adapter merged in.
+    Raises CheckpointError for files that are missing, damaged, pickled or not supported, and for
+    an adapter that does not fit.
     """
     try:
-        return _open_folder(path) if path.is_dir() else _open_file(path)
+        checkpoint = _open_folder(path) if path.is_dir() else _open_file(path)
+        return checkpoint if adapter is None else AdaptedCheckpoint.open(checkpoint, adapter)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise CheckpointError("checkpoint_unreadable", path=path, reason=reason) from error
+        where = error.filename or path
+        raise CheckpointError("checkpoint_unreadable", path=where, reason=reason) from error
 
 
 def _open_folder(folder: Path) -> Checkpoint:

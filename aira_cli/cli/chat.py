@@ -94,6 +94,7 @@ def _converse(
     )
     layers = Settings(profile.sampling, settings)
     talk = Talk(conversation, profile, layers, models, environment, runtime.language, show_stats)
+    recorder.complain = talk.not_recorded
     lines = environment.data_dir / "lines" if recorder.path is not None else None
     try:
         if saved is not None:

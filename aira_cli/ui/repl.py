@@ -97,6 +97,7 @@ class Repl:
             self._talk.complain(error)
         except KeyboardInterrupt:
             self._talk.tell("chat.interrupted")
+        self._talk.tell_unrecorded()
         self._talk.measure()
 
     def _command(self, line: str) -> None:

@@ -57,6 +57,7 @@ class Talk:
     tokens: int | None = None
     speed: float | None = None
     _said: set[str] = field(default_factory=set)
+    _unrecorded: list[AiraError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.console = console_for(self.environment.stdout)
@@ -90,6 +91,16 @@ class Talk:
 
     def complain(self, error: AiraError) -> None:
         self.say(self.t(f"error.{error.key}", **error.fields), style="red")
+
+    def not_recorded(self, error: AiraError) -> None:
+        """The history refuses. Said by `tell_unrecorded`: growing answers would paint over it."""
+        self._unrecorded.append(error)
+
+    def tell_unrecorded(self) -> None:
+        for error in self._unrecorded:
+            reason = self.t(f"error.{error.key}", **error.fields)
+            self.say(self.t("history.not_recorded", reason=reason), style="red")
+        self._unrecorded.clear()
 
     def ask(self, question: str) -> None:
         """A question, answered and shown."""
