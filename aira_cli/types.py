@@ -112,4 +112,13 @@ class WheelSource:
     sha256: str
 
 
+@dataclass(frozen=True)
+class PackagedSource:
+    """A folder that comes inside this program, by its name there."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    packaged: str
+
+
 Source = HubSource | LocalSource | WheelSource
+AdapterSource = HubSource | LocalSource | PackagedSource

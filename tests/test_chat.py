@@ -134,7 +134,7 @@ def test_settings_say_where_they_come_from(chat: Opened) -> None:
         "1",
         "default",
     ]
-    assert "top_p: 2 is no value for it; allowed: > 0, ≤ 1" in say(terminal, "/set top_p=2")
+    assert "top_p: 2 does not do; allowed: > 0, ≤ 1" in say(terminal, "/set top_p=2")
     assert "Did you mean temperature?" in say(terminal, "/set temprature=1")
     assert "0.7" in say(terminal, "/reset")
     assert "Answers to a question: 3." in say(terminal, "/n 3")
@@ -143,7 +143,7 @@ def test_settings_say_where_they_come_from(chat: Opened) -> None:
     assert "Answers to a question: 1." in say(terminal, "/set temperature=0") + say(terminal, "/n")
     assert "A interface fala português." in say(terminal, "/idioma pt")
     assert "/nova, /new" in say(terminal, "/ajuda")
-    assert "Seria /help?" in say(terminal, "/hlep")
+    assert "Você quis dizer /help?" in say(terminal, "/hlep")
     leave(terminal)
 
 
@@ -238,7 +238,7 @@ def test_texts_in_and_out(chat: Opened, tmp_path: Path) -> None:
     terminal = chat("-n", "1", VISUAL=str(script))
     say(terminal, "pergunta velha")
     terminal.raw = b""
-    assert "Resposta 1 copiada" in say(terminal, "/copiar")
+    assert "Resposta 1 entregue ao terminal" in say(terminal, "/copiar")
     code = terminal.raw.split(b"\x1b]52;c;")[1].split(b"\x07")[0]
     target = tmp_path / "conversa.json"
     assert "Exportada" in say(terminal, f"/exportar {target}")

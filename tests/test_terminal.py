@@ -92,7 +92,7 @@ def test_a_conversation(window: Callable[..., Terminal]) -> None:
     terminal.send("/help\r")
     assert "/nova, /new" in terminal.until("começa uma conversa nova")
     terminal.send("/hlep\r")
-    before = len(terminal.until("Seria /help?"))
+    before = len(terminal.until("Você quis dizer /help?"))
 
     terminal.send("My name is Maria. Tell me a very long story.\r")
     terminal.until(lambda s: len(s) > before + 400)

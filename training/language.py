@@ -75,3 +75,21 @@ def misspelled(text: str) -> Iterator[str]:
         if (low in MISSPELLED and not word.isupper()) or _WITHOUT_TILDE.fullmatch(low):
             yield word
     yield from re.findall(r"\b(?:isso|isto|aquilo) e (?:um|uma|o|a)\b", text)
+
+
+_SPANISH = "el los las y es con una por del muy pero también está son hay como su qué cuál más"
+SPANISH = frozenset(_SPANISH.split()) - PORTUGUESE
+_OTHER_SCRIPT = re.compile(r"[^\W\d_a-zA-ZÀ-ÖØ-öø-ɏªº]")
+_SPANISH_LETTER = re.compile(r"[ñ¿¡]")
+
+
+def is_foreign(text: str) -> bool:
+    """Whether an answer is in another language: by its letters and its most frequent words.
+
+    A name, a number or a single word belongs to no language and is not foreign.
+    """
+    spoken = [word.casefold() for word in _LETTERS.findall(text)]
+    other = sum(word in SPANISH for word in spoken)
+    spanish = other >= 2 and other > sum(word in PORTUGUESE for word in spoken)
+    letters = len(_OTHER_SCRIPT.findall(text)) > 3 or len(_SPANISH_LETTER.findall(text)) > 1
+    return letters or spanish or is_english(text) or lacks_portuguese(text)

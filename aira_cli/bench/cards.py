@@ -5,14 +5,19 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from aira_cli.bench.orders import Load
-from aira_cli.bench.ours import PENALTY, SEED, TEMPERATURE, TOP_K, device_memory
-from aira_cli.checkpoints.open import open_checkpoint
+from aira_cli.bench.ours import (
+    PENALTY,
+    SEED,
+    TEMPERATURE,
+    TOP_K,
+    checkpoint_of,
+    device_memory,
+)
 from aira_cli.engine.local.device import DTYPES, memory_errors, pick_device
 from aira_cli.engine.local.models.generic import load_transformers_model
 
@@ -39,8 +44,8 @@ class Cards:
         assert load.dtype is not None
         self._device = pick_device(load.device)
         with memory_errors(self._device):
-            checkpoint = open_checkpoint(Path(load.checkpoint))
-            self._model = load_transformers_model(checkpoint, self._device, DTYPES[load.dtype])
+            dtype = DTYPES[load.dtype]
+            self._model = load_transformers_model(checkpoint_of(load), self._device, dtype)
         parameters = inspect.signature(self._model.forward).parameters
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
 

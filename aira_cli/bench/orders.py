@@ -20,6 +20,7 @@ class Load:
     """Which weights are loaded by whom; `dtype` None is the contender's own choice.
 
     Ours alone has folders of compiled `kernels` (None: torch computes) and `prepared` copies.
+    The `adapter` in its folder, if there is one, is merged into the weights.
     """
 
     contender: str
@@ -29,6 +30,7 @@ class Load:
     threads: int
     kernels: str | None = None
     prepared: str | None = None
+    adapter: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from aira_cli.bench.orders import Describe, Load
-from aira_cli.checkpoints.open import open_checkpoint
+from aira_cli.checkpoints.open import Checkpoint, open_checkpoint
 from aira_cli.engine.local.decode import Decoding
 from aira_cli.engine.local.device import memory_errors, pick_device, pick_precision
 from aira_cli.engine.local.load import load_model
@@ -57,8 +57,13 @@ def load_ours(load: Load) -> StepModel:
     precision = pick_precision(load.dtype, device)
     prepared = Path(load.prepared) if load.prepared else None
     with memory_errors(device):
-        checkpoint = open_checkpoint(Path(load.checkpoint))
-        return load_model(checkpoint, device, precision, prepared=prepared)
+        return load_model(checkpoint_of(load), device, precision, prepared=prepared)
+
+
+def checkpoint_of(load: Load) -> Checkpoint:
+    """The checkpoint with its adapter."""
+    adapter = Path(load.adapter) if load.adapter else None
+    return open_checkpoint(Path(load.checkpoint), adapter)
 
 
 class Ours:

@@ -169,6 +169,7 @@ class Run:
         command += ["--device", settings.device]
         command += ["--dtype", settings.dtype] if settings.dtype else []
         command += ["--offline"] if settings.offline else []
+        command += ["--adapter", str(self.subject.adapter)] if self.subject.adapter else []
         return [*command, QUESTION]
 
     def perplexities(self, ids: Sequence[int]) -> Iterator[TextSurprise]:
@@ -192,6 +193,7 @@ class Run:
             threads=settings.threads,
             kernels=settings.kernels,
             prepared=str(subject.prepared),
+            adapter=str(subject.adapter) if subject.adapter else None,
         )
 
     def _prompt(self) -> list[int]:

@@ -26,7 +26,7 @@ _Q4_0_BLOCK = 32
 class Subject:
     """A checkpoint under the `name` a person gave; `gguf` holds the same weights, or is None.
 
-    `prepared` is the folder of copies prepared for a quick start.
+    `prepared` is the folder of copies prepared for a quick start, `adapter` that of an adapter.
     """
 
     name: str
@@ -34,10 +34,11 @@ class Subject:
     gguf: Path | None
     random: bool
     prepared: Path
+    adapter: Path | None = None
 
     @property
     def nbytes(self) -> int:
-        return open_checkpoint(self.checkpoint).nbytes
+        return open_checkpoint(self.checkpoint, self.adapter).nbytes
 
     def prompt_ids(self, tokens: int, new_tokens: int) -> list[int]:
         """Random ids, the same in every run. ContextError if the model cannot take as many."""
@@ -55,9 +56,13 @@ class Subject:
         return found if isinstance(found, int) else None
 
 
-def real_subject(name: str, checkpoint: Path, prepared: Path) -> Subject:
-    gguf = checkpoint if checkpoint.suffix.lower() == ".gguf" else None
-    return Subject(name, checkpoint, gguf, random=False, prepared=prepared)
+def real_subject(
+    name: str, checkpoint: Path, prepared: Path, adapter: Path | None = None
+) -> Subject:
+    """An adapter is not in the GGUF file that llama.cpp would read."""
+    whole = checkpoint.suffix.lower() == ".gguf" and adapter is None
+    gguf = checkpoint if whole else None
+    return Subject(name, checkpoint, gguf, random=False, prepared=prepared, adapter=adapter)
 
 
 @contextmanager

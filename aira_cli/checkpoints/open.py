@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aira_cli.checkpoints.adapter import CONFIG as ADAPTER_CONFIG
 from aira_cli.checkpoints.adapter import AdaptedCheckpoint
 from aira_cli.checkpoints.gguf_llama import GgufLlama
 from aira_cli.checkpoints.safetensors_folder import INDEX, SafetensorsFolder
@@ -74,6 +75,8 @@ def open_checkpoint(path: Path, adapter: Path | None = None) -> Checkpoint:
 
 def _open_folder(folder: Path) -> Checkpoint:
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    if ADAPTER_CONFIG in names and "config.json" not in names:
+        raise CheckpointError("adapter_alone", path=folder)
     if INDEX in names or any(name.endswith(".safetensors") for name in names):
         return SafetensorsFolder.open(folder)
     gguf = [name for name in names if name.lower().endswith(".gguf")]

@@ -38,6 +38,7 @@ def ask(  # a command line has as many parameters as it has flags
     no_history: flags.NoHistory = False,
     device: flags.Device = None,
     dtype: flags.Dtype = None,
+    adapter: flags.Adapter = None,
     offline: flags.Offline = False,
     json: Json = False,
     no_stream: NoStream = False,
@@ -53,7 +54,7 @@ def ask(  # a command line has as many parameters as it has flags
         greedy=greedy,
     )  # fmt: skip
     question = read_prompt(words or [], runtime.environment.stdin)
-    chosen = ModelFlags(model, device, dtype, offline, quiet)
+    chosen = ModelFlags(model, device, dtype, offline, quiet, adapter)
     if continue_ and raw:
         raise UsageError("raw_with_continue")
     earlier = newest_conversation(runtime) if continue_ else None

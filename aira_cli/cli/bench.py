@@ -85,13 +85,14 @@ def bench(  # a command line has as many parameters as it has flags
     history: History = None,
     json: Json = False,
     markdown: Markdown = False,
+    adapter: flags.Adapter = None,
     offline: flags.Offline = False,
     lang: flags.Lang = None,
 ) -> None:
     runtime: Runtime = context.obj
     if json and markdown:
         raise UsageError("json_with_markdown")
-    chosen = ModelFlags(None, device, dtype, offline, quiet=False)
+    chosen = ModelFlags(None, device, dtype, offline, False, adapter)
     counts = _counts(samples)
     for flag, value, least in (
         ("--prompt-tokens", prompt_tokens, 1), ("--prefill-tokens", prefill_tokens, 1),
@@ -104,6 +105,8 @@ def bench(  # a command line has as many parameters as it has flags
         bench_history(runtime, history, rounds, as_json=json, markdown=markdown)
         return
     _check_rivals(against or [])
+    if adapter is not None and shape and not names:
+        raise UsageError("adapter_needs_weights")
     asked = _asked(runtime, names or [], shape or [], against or [], quality)
     children = Children(_variables(runtime, threads))
     kernels = _kernels(runtime)
@@ -196,8 +199,9 @@ def _all_results(
 ) -> Iterator[Results]:
     """The real weights one after another, then the random ones."""
     for name in asked.names:
-        path, ids = _fetched(runtime, replace(chosen, model=name), asked.text)
-        subject = real_subject(name, path, runtime.environment.cache_dir / "prepared")
+        path, adapter, ids = _fetched(runtime, replace(chosen, model=name), asked.text)
+        prepared = runtime.environment.cache_dir / "prepared"
+        subject = real_subject(name, path, prepared, adapter)
         run = Run(children, settings, subject, _announcer(runtime, name, settings))
         results = run.results(asked.against)
         if ids is not None:
@@ -212,15 +216,16 @@ def _all_results(
 
 def _fetched(
     runtime: Runtime, chosen: ModelFlags, text: str | None
-) -> tuple[Path, list[int] | None]:
-    """Where the checkpoint is, and the text in its ids."""
+) -> tuple[Path, Path | None, list[int] | None]:
+    """Where the checkpoint and its adapter are, and the text in its ids."""
     from aira_cli.engine.open import Place, fetch_all, open_prompter
 
-    def open_it(profile: Profile, place: Place) -> tuple[Path, list[int] | None]:
-        path = fetch_all(profile, place)
+    def open_it(profile: Profile, place: Place) -> tuple[Path, Path | None, list[int] | None]:
+        path, adapter = fetch_all(profile, place), place.adapter(profile)
         if text is None:
-            return path, None
-        return path, open_prompter(profile, place)[1].tokenizer.encode_text(text, first=True)
+            return path, adapter, None
+        tokenizer = open_prompter(profile, place)[1].tokenizer
+        return path, adapter, tokenizer.encode_text(text, first=True)
 
     return opened(runtime, chosen, open_it)
 

@@ -43,6 +43,7 @@ def chat(  # a command line has as many parameters as it has flags
     no_history: flags.NoHistory = False,
     device: flags.Device = None,
     dtype: flags.Dtype = None,
+    adapter: flags.Adapter = None,
     offline: flags.Offline = False,
     stats: flags.Stats = False,
     quiet: flags.Quiet = False,
@@ -55,7 +56,7 @@ def chat(  # a command line has as many parameters as it has flags
         greedy=greedy,
     )  # fmt: skip
     seed = flags.checked_seed(seed)
-    chosen = ModelFlags(model, device, dtype, offline, quiet)
+    chosen = ModelFlags(model, device, dtype, offline, quiet, adapter)
     if continue_ and session is not None:
         raise UsageError("continue_with_session")
     environment = runtime.environment
@@ -90,7 +91,7 @@ def _converse(
     conversation = Conversation(engine, flags.sampling(profile, settings), seed, recorder=recorder)
     models = Models(
         ProfileStore(environment.config_dir),
-        lambda name: _opened(runtime, replace(chosen, model=name)),
+        lambda name: _opened(runtime, _other(chosen, name, profile)),
     )
     layers = Settings(profile.sampling, settings)
     talk = Talk(conversation, profile, layers, models, environment, runtime.language, show_stats)
@@ -104,6 +105,12 @@ def _converse(
         return Repl(talk, lines).run()
     finally:
         conversation.engine.close()
+
+
+def _other(chosen: ModelFlags, name: str, first: Profile) -> ModelFlags:
+    """The flags for another model: --adapter was meant for the `first` one alone."""
+    adapter = chosen.adapter if name == first.name else None
+    return replace(chosen, model=name, adapter=adapter)
 
 
 def _opened(runtime: Runtime, chosen: ModelFlags) -> tuple[Profile, LocalEngine]:

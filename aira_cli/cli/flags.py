@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from aira_cli.cli import completing
 from aira_cli.errors import UsageError
 from aira_cli.profiles.schema import Profile, SamplingFields, allowed_range
-from aira_cli.types import NUMBER_TYPES, Sampling
+from aira_cli.types import NUMBER_TYPES, LocalSource, Sampling
 
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
@@ -46,6 +47,7 @@ Dtype = Annotated[
         "--dtype", help="help.dtype", metavar="NAME", autocompletion=completing.number_types
     ),
 ]
+Adapter = Annotated[Path | None, typer.Option("--adapter", help="help.adapter", metavar="PATH")]
 Offline = Annotated[bool, typer.Option("--offline", help="help.offline")]
 Stats = Annotated[bool, typer.Option("--stats", help="help.stats")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="help.quiet")]
@@ -65,13 +67,17 @@ Lang = Annotated[
 
 @dataclass(frozen=True)
 class ModelFlags:
-    """Which model, and where it runs. UsageError for a device or number type nobody has."""
+    """Which model, and where it runs; `adapter` is a folder, instead of the profile's adapter.
+
+    UsageError for a device or number type nobody has, and for no folder.
+    """
 
     model: str | None
     device: str | None
     dtype: str | None
     offline: bool
     quiet: bool
+    adapter: Path | None = None
 
     def __post_init__(self) -> None:
         # Before a network is asked or torch imported; whether the device is there comes later.
@@ -79,6 +85,14 @@ class ModelFlags:
             raise UsageError("device_unknown", device=self.device)
         if self.dtype is not None and self.dtype not in NUMBER_TYPES:
             raise UsageError("dtype_unknown", dtype=self.dtype, known=", ".join(NUMBER_TYPES))
+        if self.adapter is not None and not self.adapter.is_dir():
+            raise UsageError("adapter_no_folder", path=self.adapter)
+
+    def adapted(self, profile: Profile) -> Profile:
+        """The profile with the adapter that was named, if one was."""
+        if self.adapter is None:
+            return profile
+        return profile.model_copy(update={"adapter": LocalSource(str(self.adapter.resolve()))})
 
 
 def given(**flags: Any) -> dict[str, Any]:

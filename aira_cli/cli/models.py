@@ -28,7 +28,8 @@ from aira_cli.profiles.store import (
     profile_yaml,
 )
 from aira_cli.sources.disk import disk_errors
-from aira_cli.sources.resolve import cached_size, find_cached, remove
+from aira_cli.sources.resolve import cached_size, find_adapter, find_cached, remove
+from aira_cli.types import HubSource, LocalSource, PackagedSource
 from aira_cli.ui.progress import Loading
 from aira_cli.ui.style import decimal
 from aira_cli.ui.tables import print_facts, print_table, size
@@ -79,6 +80,7 @@ def show(context: typer.Context, name: Name) -> None:
         ),
         (t("models.languages"), ", ".join(profile.languages)),
         (t("models.licence"), profile.licence),
+        (t("models.adapter"), _adapter(profile)),
         (t("models.here"), _here(runtime, profile)),
         *_prepared_facts(runtime, profile),
         (t("models.runs_on"), _decoder(runtime, profile)),
@@ -107,7 +109,10 @@ def rm(context: typer.Context, name: OptionalName = None, prepared: Prepared = F
     profile = ProfileStore(runtime.environment.config_dir).find(name)
     copies = _copies_for(runtime, profile, copies)
     if not prepared:
-        freed = remove(profile.source, cache_dir=runtime.environment.cache_dir)
+        cached = [profile.source]
+        if isinstance(profile.adapter, HubSource):
+            cached.append(profile.adapter)
+        freed = sum(remove(source, cache_dir=runtime.environment.cache_dir) for source in cached)
         key = "models.removed" if freed else "models.nothing_here"
         print(
             runtime.t(key, name=profile.name, size=size(freed, runtime.t)),
@@ -136,6 +141,14 @@ def _fetch(runtime: Runtime, profile: Profile, *, shown: bool) -> Path:
     with Loading(environment.stderr, sentence, shown=shown) as loading:
         place = Place(environment.cache_dir, offline=False, progress=loading.progress)
         return fetch_all(profile, place)
+
+
+def _adapter(profile: Profile) -> str:
+    """What its source calls it."""
+    match profile.adapter:
+        case HubSource(hub=name) | LocalSource(path=name) | PackagedSource(packaged=name):
+            return name
+    return ""
 
 
 def _grouped(count: int | None) -> str:
@@ -193,9 +206,16 @@ def prepared_folder(runtime: Runtime) -> Path:
 
 
 def _copies_for(runtime: Runtime, profile: Profile, copies: Sequence[Kept]) -> list[Kept]:
-    """The prepared copies of the profile's checkpoint, none where that is not on this machine."""
+    """The prepared copies of the profile's checkpoint, none where that is not on this machine.
+
+    Those with an adapter belong to the profile that names it and to the base model.
+    """
     path = find_cached(profile.source, cache_dir=runtime.environment.cache_dir)
-    return [] if path is None else copies_of(path, copies)
+    found = [] if path is None else copies_of(path, copies)
+    if profile.adapter is None:
+        return found
+    folder = find_adapter(profile.adapter)
+    return [] if folder is None else copies_of(folder, found)
 
 
 def _prepared_facts(runtime: Runtime, profile: Profile) -> list[tuple[str, str]]:

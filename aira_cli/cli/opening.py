@@ -97,7 +97,7 @@ def _open(runtime: Runtime, flags: ModelFlags, profile: Profile, opener: Opener[
     with Loading(environment.stderr, sentence, shown=not flags.quiet) as loading:
         native = environment.variables.get("AIRA_KERNELS") != "torch"
         place = Place(environment.cache_dir, flags.offline, loading.progress, native)
-        found = opener(profile, place)
+        found = opener(flags.adapted(profile), place)
     gc.freeze()  # what is there now stays; the collector was off until here (__main__)
     gc.enable()
     return found

@@ -26,7 +26,7 @@ from aira_cli.prompts.shielded import read_shielded, shielded, write_shielded
 from aira_cli.prompts.tokenizer import Tokenizer, folder_blueprint
 from aira_cli.prompts.vocabulary import Blueprint
 from aira_cli.sources.progress import Progress
-from aira_cli.sources.resolve import resolve
+from aira_cli.sources.resolve import resolve, resolve_adapter
 from aira_cli.types import Source
 
 if TYPE_CHECKING:
@@ -58,9 +58,16 @@ class Place:
             progress=self.progress, weights=weights,
         )  # fmt: skip
 
+    def adapter(self, profile: Profile) -> Path | None:
+        """The folder of the profile's adapter, None where it has none."""
+        if profile.adapter is None:
+            return None
+        return resolve_adapter(profile.adapter, offline=self.offline, progress=self.progress)
+
 
 def fetch_all(profile: Profile, place: Place) -> Path:
     """Everything that running `profile` needs, on this machine; where the checkpoint is."""
+    place.adapter(profile)
     path = place.resolve(profile.source, weights=True)
     if profile.tokenizer is not None and path.is_dir() and not _has_tokenizer(path):
         place.resolve(profile.tokenizer, weights=False)
@@ -102,8 +109,8 @@ def open_model(
     if place.native:
         kernels.activate(place.cache_dir / "native")
     precision = pick_precision(dtype, torch_device)
-    path = place.resolve(profile.source, weights=True)
-    checkpoint = open_checkpoint(path)
+    adapter = place.adapter(profile)
+    checkpoint = open_checkpoint(place.resolve(profile.source, weights=True), adapter)
     tokenizer = _tokenizer(profile, checkpoint.path, checkpoint.tokenizer_fields, place)
     completed, prompter = _prompter(profile, checkpoint.config, checkpoint.generation, tokenizer)
     if check is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -82,7 +81,10 @@ class Recorder:
             question = request.messages[-1].text
             self.conversation = history.start(question, profile, self.language, now)
             if self.name is not None:
-                with suppress(UsageError):  # another chat took it since: this one has none
+                try:
+                    history.rename(self.conversation, self.name)
+                except UsageError:  # another chat took it since
+                    self.name = f"{self.name}-{self.conversation}"
                     history.rename(self.conversation, self.name)
         self._turn = history.begin_turn(self.conversation, self.place, request, profile, now)
 

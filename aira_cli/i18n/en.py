@@ -72,7 +72,73 @@ MESSAGES: dict[str, str] = {
     ),
     "error.hub_adapter": (
         "The repository {repo} has only an adapter, not a whole model.\n"
-        "Use the name of the base model, or of a repository with the adapter merged in."
+        "Write a profile with the base model under source: and {repo} under adapter:."
+    ),
+    "error.adapter_no_folder": (
+        "{path} is not a folder: an adapter is a folder with adapter_config.json and "
+        "adapter_model.safetensors."
+    ),
+    "error.adapter_file_missing": (
+        "There is no {file} in {path}.\n"
+        "A LoRA adapter in PEFT's format has adapter_config.json and adapter_model.safetensors."
+    ),
+    "error.adapter_pickled": (
+        "The adapter's weights in {path} are pickled ({file}), which can run code and are "
+        "therefore never opened.\n"
+        "Save the adapter again as safetensors (what PEFT's save_pretrained does by default)."
+    ),
+    "error.adapter_kind": (
+        "{path} belongs to an adapter of the kind {found}; only LORA is supported.\n"
+        "Merge it into the model with PEFT (merge_and_unload) and use the whole model."
+    ),
+    "error.adapter_key": (
+        "{path} asks for {field}: {value}, which changes the computation and is not supported.\n"
+        "Merge the adapter into the model with PEFT (merge_and_unload) and use the whole model."
+    ),
+    "error.adapter_config_invalid": (
+        "{path}: {field} cannot be {value!r}. Copy the adapter's file again."
+    ),
+    "error.adapter_tensor": (
+        "Tensor {name} in {path} is not part of a LoRA adapter of linear layers or embeddings in "
+        "float32, float16 or bfloat16, and would be ignored.\n"
+        "Merge the adapter into the model with PEFT (merge_and_unload) and use the whole model."
+    ),
+    "error.adapter_half": (
+        "In {path}, layer {name} has only one of its two matrices, A and B. Copy the adapter again."
+    ),
+    "error.adapter_alone": (
+        "{path} holds an adapter, not a whole model.\n"
+        "Give the base model with --model, and this folder with --adapter."
+    ),
+    "error.adapter_empty": "There is nothing in {path}: the adapter changes no layer.",
+    "error.adapter_target_missing": (
+        "The adapter {path} changes layer {name}, which this model does not have.\n"
+        "Use it with the model that it was trained for."
+    ),
+    "error.adapter_tied": (
+        "The adapter {path} changes {name}, but in this model the embeddings and the output are "
+        "one matrix: changing one would change the other.\n"
+        "Train the adapter without that layer."
+    ),
+    "error.adapter_rank": (
+        "{path} says that the rank of layer {name} is {rank}, but its matrices have the shapes "
+        "{a} (A) and {b} (B).\n"
+        "Copy both files of the adapter again: they are not of one training."
+    ),
+    "error.adapter_shape": (
+        "The adapter {path} was made for a layer {name} of shape {found}; this model's is "
+        "{expected}.\n"
+        "Use it with the model that it was trained for."
+    ),
+    "error.adapter_hub_file": (
+        "An adapter is a whole repository: take file: {file} out of adapter: {repo}."
+    ),
+    "error.adapter_needs_weights": (
+        "--adapter needs real weights: those of --shape are random.\nName a model, too."
+    ),
+    "error.packaged_missing": (
+        "This program does not bring an adapter called {name!r}. It brings: {known}.\n"
+        "Update aira, or correct adapter: in the profile."
     ),
     "error.hub_bad_endpoint": (
         "HF_ENDPOINT is no web address: {endpoint}\n"
@@ -315,7 +381,7 @@ MESSAGES: dict[str, str] = {
     ),
     "error.history_damaged": (
         "The history in {path} is damaged ({reason}).\n"
-        "Move the file away: the next question starts a new one."
+        "Move the file away: next time, aira starts a new one."
     ),
     "error.history_disk": (
         "The disk does not take the history in {path} ({reason}).\nFree some space or check the "
@@ -351,6 +417,8 @@ MESSAGES: dict[str, str] = {
     "error.export_suffix": (
         "{path}: the name must end in .md, .json or .txt (- is standard output)."
     ),
+    "error.chat_language_unknown": "the interface does not speak {language!r}; it speaks: {known}.",
+    "error.chat_export_suffix": "{path}: the name has to end in .md, .json or .txt.",
     "error.export_unwritable": "Cannot write {path}: {reason}.",
     "error.raw_with_continue": (
         "--raw and --continue contradict each other: without a chat format only the prompt is sent."
@@ -506,6 +574,10 @@ MESSAGES: dict[str, str] = {
         "There is no command {name}. Did you mean {near}? (To send a text that starts with a "
         "slash, write //.)"
     ),
+    "chat.unknown_far": (
+        "There is no command {name}; /help shows all. (To send a text that starts with a slash, "
+        "write //.)"
+    ),
     "chat.restarted": "New conversation: the model has forgotten what was said.",
     "chat.keys": (
         "Enter sends; Alt-Enter, Ctrl-J or \\ at the end begin a new line; Tab completes; "
@@ -529,6 +601,7 @@ MESSAGES: dict[str, str] = {
     "models.about": "About",
     "models.limits": "Limits",
     "models.languages": "Languages",
+    "models.adapter": "Adapter",
     "models.runs_on": "Decoder",
     "models.generic": "transformers ({name})",
     "models.own": "our own ({name})",
@@ -710,6 +783,10 @@ MESSAGES: dict[str, str] = {
         "float32, bfloat16, float16, or int8 or int4 (weights rounded to 8 or 4 bits; int4 is "
         "plain rounding and makes answers worse); without it, what is fast on the device."
     ),
+    "help.adapter": (
+        "Folder of a LoRA adapter in PEFT's format, merged into the weights at load; used instead "
+        "of the profile's adapter."
+    ),
     "help.offline": "Uses no network.",
     "help.json": "One line of JSON an answer.",
     "help.no_stream": "Shows the answers only when they are complete.",
@@ -760,12 +837,18 @@ MESSAGES: dict[str, str] = {
     "chat.at_answer": "The next question follows answer {place}.",
     "chat.saved": "The conversation is called {name}.",
     "chat.loaded": "Conversation {number}, questions so far: {turns}.",
+    "chat.other_answers": "Answers to this question: {count}; /tree shows all.",
+    "chat.unanswered": "Left without an answer: {question} (/tree shows it; ask again.)",
+    "chat.more_sessions": "There are more: these are the {limit} newest; /sessions WORDS searches.",
+    "chat.tree_marks": "{here} the conversation goes on here · * picked",
     "chat.exported": "Exported to {path}.",
     "chat.from_typed": "/set",
     "chat.from_flag": "command line",
     "chat.from_profile": "profile",
     "chat.from_default": "default",
-    "chat.no_system": "No system text.",
+    "chat.no_system": (
+        "No system text of yours; the model's own stands, if it has one (/prompt shows it)."
+    ),
     "chat.system": "System text: {text}",
     "chat.system_folded": (
         "{name} has no system role: the text goes at the beginning of the first question."
@@ -787,6 +870,9 @@ MESSAGES: dict[str, str] = {
     "chat.layout_columns": "columns",
     "chat.layout_now": "Answers on the screen: {name}.",
     "chat.copied": "Answer {number} copied.",
+    "chat.copied_by_terminal": (
+        "Answer {number} handed to the terminal, which copies it if it can (OSC 52)."
+    ),
     "chat.inserted": "Characters put on the line: {count}. Enter sends.",
     "chat.model": "{name} answers.",
     "chat.interrupted": "Interrupted.",
@@ -799,7 +885,7 @@ MESSAGES: dict[str, str] = {
     "command.go_on": "continues an answer that was cut",
     "command.undo": "takes back the last questions",
     "command.edit": "the last question in the editor, sent again",
-    "command.diff": "what answer J says otherwise than answer I",
+    "command.diff": "what differs between answers I and J",
     "command.fork": (
         "goes on from any answer: I of the last question, Q.I of question Q, 0 the start"
     ),
@@ -833,22 +919,22 @@ MESSAGES: dict[str, str] = {
     "error.continue_foreign": (
         "Answer {number} is by {name}, which alone can continue it (/model {name})."
     ),
-    "error.nothing_asked": "Nothing was asked in this conversation yet.",
+    "error.nothing_asked": "Nothing was asked at this point; /tree shows the whole conversation.",
     "error.no_such_answer": "There is no answer {number}; answers to this question: {count}.",
     "error.no_such_question": "There is no question {number}. /tree shows all.",
     "error.answer_empty": "Answer {number} is empty.",
     "error.history_off": "The history is off in this conversation.",
     "error.setting_unknown": "There is no setting {name}. Did you mean {near}?",
     "error.setting_without_value": "The value is missing: {name}=…",
-    "error.setting_out_of_range": "{name}: {value} is no value for it; allowed: {allowed}.",
-    "error.command_number": "{words!r} is no number from 1 to 256.",
-    "error.command_incomplete": "Something is missing. /help shows how it is written.",
+    "error.setting_out_of_range": "{name}: {value} does not do; allowed: {allowed}.",
+    "error.command_number": "{words!r} is not a number from 1 to 256.",
+    "error.command_incomplete": "An argument is missing. It is written like this:",
     "error.command_switch": "{words!r}: write on or off.",
     "error.editor_fails": (
         "The editor {command} failed ({reason}). Choose another in $VISUAL or $EDITOR."
     ),
     "error.editor_none": "No editor was found. Name one in $VISUAL or $EDITOR.",
-    "error.layout_unknown": "{words!r} is no way of showing answers; there are: {known}.",
+    "error.layout_unknown": "answers cannot be shown as {words!r}; there are: {known}.",
     "error.clipboard_none": "No clipboard tool answered. Paste with the terminal itself.",
     "error.attachment_unreadable": "{path} cannot be read ({reason}).",
     "error.file_too_large": "{path} is too large: {limit} bytes at most.",

@@ -76,7 +76,74 @@ MESSAGES: dict[str, str] = {
     ),
     "error.hub_adapter": (
         "O repositório {repo} só tem um adaptador, não um modelo inteiro.\n"
-        "Use o nome do modelo de base, ou de um repositório com o adaptador já incorporado."
+        "Escreva um perfil com o modelo de base em source: e {repo} em adapter:."
+    ),
+    "error.adapter_no_folder": (
+        "{path} não é uma pasta: um adaptador é uma pasta com adapter_config.json e "
+        "adapter_model.safetensors."
+    ),
+    "error.adapter_file_missing": (
+        "Falta o arquivo {file} em {path}.\n"
+        "Um adaptador LoRA no formato do PEFT tem adapter_config.json e adapter_model.safetensors."
+    ),
+    "error.adapter_pickled": (
+        "Os pesos do adaptador em {path} estão em formato pickle ({file}), que pode executar "
+        "código e por isso nunca é aberto.\n"
+        "Salve o adaptador de novo em safetensors (é o padrão do save_pretrained do PEFT)."
+    ),
+    "error.adapter_kind": (
+        "{path} é de um adaptador do tipo {found}; só há suporte a LORA.\n"
+        "Incorpore-o ao modelo com o PEFT (merge_and_unload) e use o modelo inteiro."
+    ),
+    "error.adapter_key": (
+        "{path} pede {field}: {value}, o que muda as contas e ainda não tem suporte.\n"
+        "Incorpore o adaptador ao modelo com o PEFT (merge_and_unload) e use o modelo inteiro."
+    ),
+    "error.adapter_config_invalid": (
+        "{path}: {field} não pode ser {value!r}. Copie de novo o arquivo do adaptador."
+    ),
+    "error.adapter_tensor": (
+        "O tensor {name} em {path} não é de um adaptador LoRA de camadas lineares ou de embeddings "
+        "em float32, float16 ou bfloat16, e seria ignorado.\n"
+        "Incorpore o adaptador ao modelo com o PEFT (merge_and_unload) e use o modelo inteiro."
+    ),
+    "error.adapter_half": (
+        "Em {path}, a camada {name} só tem uma das duas matrizes, A e B. Copie o adaptador de novo."
+    ),
+    "error.adapter_alone": (
+        "Em {path} há um adaptador, não um modelo inteiro.\n"
+        "Dê o modelo de base com --model, e esta pasta com --adapter."
+    ),
+    "error.adapter_empty": "Não há nada em {path}: o adaptador não muda camada nenhuma.",
+    "error.adapter_target_missing": (
+        "O adaptador {path} muda a camada {name}, que este modelo não tem.\n"
+        "Use-o com o modelo para o qual foi treinado."
+    ),
+    "error.adapter_tied": (
+        "O adaptador {path} muda {name}, mas neste modelo os embeddings e a saída são a mesma "
+        "matriz: mudar um mudaria o outro.\n"
+        "Treine o adaptador sem essa camada."
+    ),
+    "error.adapter_rank": (
+        "{path} diz que o posto da camada {name} é {rank}, mas as suas matrizes têm as formas "
+        "{a} (A) e {b} (B).\n"
+        "Copie de novo os dois arquivos do adaptador: não são do mesmo treino."
+    ),
+    "error.adapter_shape": (
+        "O adaptador {path} foi feito para uma camada {name} de forma {found}; a deste modelo tem "
+        "{expected}.\n"
+        "Use-o com o modelo para o qual foi treinado."
+    ),
+    "error.adapter_hub_file": (
+        "Um adaptador é um repositório inteiro: tire file: {file} de adapter: {repo}."
+    ),
+    "error.adapter_needs_weights": (
+        "--adapter precisa de pesos de verdade: os de --shape são aleatórios.\n"
+        "Dê também o nome de um modelo."
+    ),
+    "error.packaged_missing": (
+        "Este programa não traz um adaptador chamado {name!r}. Traz: {known}.\n"
+        "Atualize a aira, ou corrija adapter: no perfil."
     ),
     "error.hub_bad_endpoint": (
         "HF_ENDPOINT não é um endereço da web: {endpoint}\n"
@@ -325,7 +392,7 @@ MESSAGES: dict[str, str] = {
     ),
     "error.history_damaged": (
         "O histórico em {path} está danificado ({reason}).\n"
-        "Mova o arquivo para outro lugar: a próxima pergunta começa um novo."
+        "Mova o arquivo para outro lugar: da próxima vez, o aira começa um novo."
     ),
     "error.history_disk": (
         "O disco não aceita o histórico em {path} ({reason}).\nLibere espaço ou confira o disco."
@@ -356,6 +423,8 @@ MESSAGES: dict[str, str] = {
     "error.export_suffix": (
         "{path}: o nome deve terminar em .md, .json ou .txt (- é a saída padrão)."
     ),
+    "error.chat_language_unknown": "a interface não fala {language!r}; fala: {known}.",
+    "error.chat_export_suffix": "{path}: o nome deve terminar em .md, .json ou .txt.",
     "error.export_unwritable": "Não é possível gravar {path}: {reason}.",
     "error.raw_with_continue": (
         "--raw e --continue se contradizem: sem formato de conversa, só a pergunta é enviada."
@@ -483,7 +552,7 @@ MESSAGES: dict[str, str] = {
         "`aira chat` precisa de um terminal na saída. Para gravar respostas, use `aira ask`."
     ),
     "error.no_such_option": "a opção {option} não existe. Veja --help.",
-    "error.no_such_option_near": "a opção {option} não existe. Seria {nearest}?",
+    "error.no_such_option_near": "a opção {option} não existe. Você quis dizer {nearest}?",
     "error.missing_parameter": "falta {name}. Veja --help.",
     "error.bad_parameter": "{name}: o valor {value!r} não serve; espera-se um número.",
     "error.option_needs_value": (
@@ -515,7 +584,11 @@ MESSAGES: dict[str, str] = {
     "chat.welcome": "Conversando com {name}. /ajuda mostra os comandos; Ctrl-D sai.",
     "chat.how_to_leave": "Ctrl-C outra vez ou Ctrl-D para sair.",
     "chat.unknown": (
-        "O comando {name} não existe. Seria {near}? (Para mandar um texto que começa com "
+        "O comando {name} não existe. Você quis dizer {near}? (Para mandar um texto que começa com "
+        "barra, escreva //.)"
+    ),
+    "chat.unknown_far": (
+        "O comando {name} não existe; /ajuda mostra todos. (Para mandar um texto que começa com "
         "barra, escreva //.)"
     ),
     "chat.restarted": "Conversa nova: o modelo esqueceu o que foi dito.",
@@ -542,6 +615,7 @@ MESSAGES: dict[str, str] = {
     "models.about": "Sobre",
     "models.limits": "Limites",
     "models.languages": "Idiomas",
+    "models.adapter": "Adaptador",
     "models.runs_on": "Decodificador",
     "models.generic": "transformers ({name})",
     "models.own": "próprio ({name})",
@@ -727,6 +801,10 @@ MESSAGES: dict[str, str] = {
         "float32, bfloat16, float16, ou int8 ou int4 (pesos arredondados a 8 ou 4 bits; int4 é "
         "arredondamento simples e piora as respostas); sem isso, o que for rápido no dispositivo."
     ),
+    "help.adapter": (
+        "Pasta de um adaptador LoRA no formato do PEFT, incorporado aos pesos ao carregar; vale "
+        "no lugar do adaptador do perfil."
+    ),
     "help.offline": "Não usa a rede.",
     "help.json": "Uma linha de JSON por resposta.",
     "help.no_stream": "Mostra as respostas só quando estão completas.",
@@ -778,12 +856,18 @@ MESSAGES: dict[str, str] = {
     "chat.at_answer": "A próxima pergunta segue a resposta {place}.",
     "chat.saved": "A conversa se chama {name}.",
     "chat.loaded": "Conversa {number}, perguntas até aqui: {turns}.",
+    "chat.other_answers": "Respostas desta pergunta: {count}; /arvore mostra todas.",
+    "chat.unanswered": "Ficou sem resposta: {question} (/arvore a mostra; pergunte de novo.)",
+    "chat.more_sessions": "Há mais: estas são as {limit} mais novas; /sessoes PALAVRAS procura.",
+    "chat.tree_marks": "{here} aqui segue a conversa · * escolhida",
     "chat.exported": "Exportada para {path}.",
     "chat.from_typed": "/set",
     "chat.from_flag": "linha de comando",
     "chat.from_profile": "perfil",
     "chat.from_default": "padrão",
-    "chat.no_system": "Sem texto de sistema.",
+    "chat.no_system": (
+        "Sem texto de sistema seu; vale o padrão do modelo, se ele tiver um (/prompt mostra)."
+    ),
     "chat.system": "Texto de sistema: {text}",
     "chat.system_folded": (
         "{name} não tem papel de sistema: o texto vai no começo da primeira pergunta."
@@ -806,6 +890,9 @@ MESSAGES: dict[str, str] = {
     "chat.layout_columns": "colunas",
     "chat.layout_now": "Respostas na tela: {name}.",
     "chat.copied": "Resposta {number} copiada.",
+    "chat.copied_by_terminal": (
+        "Resposta {number} entregue ao terminal, que a copia se souber (OSC 52)."
+    ),
     "chat.inserted": "Caracteres postos na linha: {count}. Enter envia.",
     "chat.model": "Responde {name}.",
     "chat.interrupted": "Interrompido.",
@@ -818,7 +905,7 @@ MESSAGES: dict[str, str] = {
     "command.go_on": "continua uma resposta cortada",
     "command.undo": "desfaz as últimas perguntas",
     "command.edit": "a última pergunta no editor, enviada de novo",
-    "command.diff": "o que a resposta J diz de diferente da I",
+    "command.diff": "o que muda entre as respostas I e J",
     "command.fork": (
         "segue de qualquer resposta: I da última pergunta, Q.I da pergunta Q, 0 o início"
     ),
@@ -852,16 +939,16 @@ MESSAGES: dict[str, str] = {
     "error.continue_foreign": (
         "A resposta {number} é de {name}; só ele a continua (/modelo {name})."
     ),
-    "error.nothing_asked": "Ainda não houve pergunta nesta conversa.",
+    "error.nothing_asked": "Nada foi perguntado neste ponto da conversa; /arvore a mostra inteira.",
     "error.no_such_answer": "Não há resposta {number}; respostas desta pergunta: {count}.",
     "error.no_such_question": "Não há pergunta {number}. /arvore mostra todas.",
     "error.answer_empty": "A resposta {number} está vazia.",
     "error.history_off": "O histórico está desligado nesta conversa.",
-    "error.setting_unknown": "O ajuste {name} não existe. Seria {near}?",
+    "error.setting_unknown": "O ajuste {name} não existe. Você quis dizer {near}?",
     "error.setting_without_value": "Falta o valor: {name}=…",
     "error.setting_out_of_range": "{name}: o valor {value} não serve; vale {allowed}.",
     "error.command_number": "{words!r} não é um número de 1 a 256.",
-    "error.command_incomplete": "Falta dizer o quê. /ajuda mostra como se escreve.",
+    "error.command_incomplete": "Falta um argumento. Escreve-se assim:",
     "error.command_switch": "{words!r}: escreva on ou off.",
     "error.editor_fails": (
         "O editor {command} falhou ({reason}). Escolha outro em $VISUAL ou $EDITOR."

@@ -6,7 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aira_cli.types import HubSource, LocalSource, Sampling, Source, WheelSource
+from aira_cli.types import (
+    AdapterSource,
+    HubSource,
+    LocalSource,
+    Sampling,
+    Source,
+    WheelSource,
+)
 
 PromptFormat = Literal["auto", "aira", "ttl", "chatml", "template", "raw"]
 
@@ -56,13 +63,15 @@ class Profile(Strict):
     `context_length` and `architecture` may be left out: they are then read from the
     checkpoint. `architecture` is a transformers configuration (with its `model_type`), and
     `parameters` the exact count of a model built from it. `tokenizer` names a second source
-    for checkpoints that bring no tokenizer of their own. `single_turn`: tuned on single questions,
+    for checkpoints that bring no tokenizer of their own, `adapter` a LoRA adapter in PEFT's format
+    that is merged into the weights. `single_turn`: tuned on single questions,
     so that a conversation sends no past turns unless it is told to.
     """
 
     name: str
     source: HubSource | LocalSource | WheelSource
     tokenizer: HubSource | LocalSource | None = None
+    adapter: AdapterSource | None = None
     prompt_format: PromptFormat = "auto"
     sampling: SamplingFields = SamplingFields()
     context_length: int | None = Field(None, ge=1)

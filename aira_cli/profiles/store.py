@@ -1,7 +1,8 @@
 """The profiles that can be named: packaged ones, then the user's, which add or override.
 
-A profile may extend another (`extends: NAME`): mappings merge key by key, except `source` and
-`tokenizer`, which replace. Extending its own name means the packaged profile of that name.
+A profile may extend another (`extends: NAME`): mappings merge key by key, except `source`,
+`tokenizer` and `adapter`, which replace. Extending its own name means the packaged profile of
+that name.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from aira_cli.types import HubSource, LocalSource
 DEFAULT_MODEL = "ttl-460m-awq"
 EMBEDDED_MODEL = "smollm2-135m"
 
-_REPLACED = {"source", "tokenizer"}
+_REPLACED = {"source", "tokenizer", "adapter"}
 _HUB_NAME = re.compile(r"(?P<repo>[\w][\w.-]*/[\w.-]+)(?::(?P<file>[\w./-]+\.gguf))?")
 
 
@@ -129,11 +130,12 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A relative `source: {path: …}` is meant from the profile's own folder."""
-    source = content.get("source")
-    if isinstance(source, dict) and isinstance(source.get("path"), str):
-        path = Path(source["path"]).expanduser()
-        content = content | {"source": source | {"path": str(folder / path)}}
+    """A relative `source: {path: …}`, or adapter's, is meant from the profile's own folder."""
+    for key in ("source", "adapter"):
+        source = content.get(key)
+        if isinstance(source, dict) and isinstance(source.get("path"), str):
+            path = Path(source["path"]).expanduser()
+            content = content | {key: source | {"path": str(folder / path)}}
     return content
 
 

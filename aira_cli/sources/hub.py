@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aira_cli.errors import CheckpointError, ModelUnavailable
+from aira_cli.errors import CheckpointError, ModelUnavailable, UsageError
 from aira_cli.sources import hub_cache, hub_client, hub_files
 from aira_cli.sources.disk import disk_errors, require_room, sha256_of
 from aira_cli.sources.hub_client import Listing
@@ -27,11 +27,30 @@ def fetch(source: HubSource, *, offline: bool, progress: Progress, weights: bool
     cached = hub_cache.find(source, weights=weights)
     if cached is not None:
         return cached
+    _require_hub(source, offline)
+    with hub_client.quiet():
+        return _fetch(source, progress, weights)
+
+
+def fetch_adapter(source: HubSource, *, offline: bool, progress: Progress) -> Path:
+    """The snapshot folder with an adapter's two files. Raises what `fetch` raises."""
+    if source.file is not None:
+        raise UsageError("adapter_hub_file", repo=source.hub, file=source.file)
+    hub_files.check_names(source)
+    cached = hub_cache.find_adapter(source)
+    if cached is not None:
+        return cached
+    _require_hub(source, offline)
+    with hub_client.quiet():
+        listing = hub_client.list_files(source)
+        hub_files.require_adapter(source.hub, listing.files)
+        return _fetch_all(source, listing, list(hub_files.ADAPTER_FILES), progress)[0].parent
+
+
+def _require_hub(source: HubSource, offline: bool) -> None:
     if offline or hub_client.offline_by_environment():
         raise ModelUnavailable("hub_offline", repo=source.hub)
     hub_client.endpoint()  # first, because the client's import fails on an odd HF_ENDPOINT
-    with hub_client.quiet():
-        return _fetch(source, progress, weights)
 
 
 def _fetch(source: HubSource, progress: Progress, weights: bool) -> Path:

@@ -54,6 +54,18 @@ def find(source: HubSource, *, weights: bool = True) -> Path | None:
         return None
 
 
+def find_adapter(source: HubSource) -> Path | None:
+    """The snapshot folder when an adapter's files are there, else None."""
+    try:
+        snapshot = _snapshot(source)
+        if snapshot is None:
+            return None
+        whole = all((snapshot / name).is_file() for name in hub_files.ADAPTER_FILES)
+        return snapshot if whole else None
+    except OSError:
+        return None
+
+
 def mark_no_tokenizer(source: HubSource, commit: str) -> None:
     """Records that the repository has none at `commit`, so that nobody asks for it again.
 

@@ -46,6 +46,10 @@ _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 #: Safetensors that are not the model: Mistral's duplicate of the shards, an adapter alone.
 _NOT_THE_MODEL = ("consolidated", "adapter_")
 
+#: All of an adapter in PEFT's format, and the pickled twin of the second.
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+ADAPTER_PICKLED = "adapter_model.bin"
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95})?")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+/-]{0,250}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -128,6 +132,15 @@ def choose_weights(repo: str, names: Collection[str]) -> str:
         listed = ", ".join(files[:12]) + (", …" if len(files) > 12 else "")
         raise UsageError("hub_several_gguf", repo=repo, files=listed, example=f"{repo}:{files[0]}")
     raise _no_weights(repo, names)
+
+
+def require_adapter(repo: str, names: Collection[str]) -> None:
+    """CheckpointError where `names` are not those of an adapter that may be opened."""
+    missing = [name for name in ADAPTER_FILES if name not in names]
+    if ADAPTER_FILES[1] in missing and ADAPTER_PICKLED in names:
+        raise CheckpointError("adapter_pickled", path=repo, file=ADAPTER_PICKLED)
+    if missing:
+        raise CheckpointError("adapter_file_missing", path=repo, file=missing[0])
 
 
 def _no_weights(repo: str, names: Collection[str]) -> CheckpointError:

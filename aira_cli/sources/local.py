@@ -1,4 +1,4 @@
-"""A model that is already on this machine: a folder with a checkpoint, or one GGUF file.
+"""A model that is already on this machine: a folder with a checkpoint or adapter, or a GGUF file.
 
 Whether the files in it can be used is for `checkpoints` to say.
 """
@@ -27,6 +27,14 @@ def locate(source: LocalSource) -> Path:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelUnavailable("local_unreadable", path=source.path, reason=reason) from error
     raise ModelUnavailable("local_missing", path=source.path)
+
+
+def locate_folder(source: LocalSource) -> Path:
+    """The folder of an adapter. Raises what `locate` raises, ModelUnavailable for a file."""
+    path = locate(source)
+    if not path.is_dir():
+        raise ModelUnavailable("adapter_no_folder", path=source.path)
+    return path
 
 
 def find(source: LocalSource) -> Path | None:

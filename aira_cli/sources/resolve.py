@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aira_cli.errors import UsageError
-from aira_cli.sources import hub, hub_cache, hub_files, local, wheel
+from aira_cli.errors import AiraError, UsageError
+from aira_cli.sources import hub, hub_cache, hub_files, local, packaged, wheel
 from aira_cli.sources.progress import Progress
 from aira_cli.sources.reach import reachable
-from aira_cli.types import HubSource, LocalSource, Source
+from aira_cli.types import AdapterSource, HubSource, LocalSource, Source
 
-__all__ = ["Progress", "cached_size", "find_cached", "reachable", "remove", "resolve"]
+__all__ = [
+    "Progress", "cached_size", "find_adapter", "find_cached", "reachable", "remove", "resolve",
+    "resolve_adapter",
+]  # fmt: skip
 
 
 def resolve(
@@ -31,6 +34,15 @@ def resolve(
     return wheel.fetch(source, cache_dir=cache_dir, offline=offline, progress=progress)
 
 
+def resolve_adapter(source: AdapterSource, *, offline: bool, progress: Progress) -> Path:
+    """The folder of an adapter, fetched like a model. Raises what the kind of source raises."""
+    if isinstance(source, LocalSource):
+        return local.locate_folder(source)
+    if isinstance(source, HubSource):
+        return hub.fetch_adapter(source, offline=offline, progress=progress)
+    return packaged.locate(source)
+
+
 def find_cached(source: Source, *, cache_dir: Path, weights: bool = True) -> Path | None:
     """What `resolve` would return without any network, or None."""
     if isinstance(source, LocalSource):
@@ -39,6 +51,17 @@ def find_cached(source: Source, *, cache_dir: Path, weights: bool = True) -> Pat
         hub_files.check_names(source)
         return hub_cache.find(source, weights=weights)
     return wheel.find(source, cache_dir=cache_dir)
+
+
+def find_adapter(source: AdapterSource) -> Path | None:
+    """What `resolve_adapter` would return without any network, or None."""
+    if isinstance(source, HubSource):
+        hub_files.check_names(source)
+        return hub_cache.find_adapter(source)
+    try:
+        return resolve_adapter(source, offline=True, progress=lambda *_: None)
+    except AiraError:
+        return None
 
 
 def cached_size(source: Source, *, cache_dir: Path) -> int:

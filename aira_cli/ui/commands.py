@@ -29,11 +29,35 @@ class Command:
 
 
 def help_(talk: Talk, words: str) -> None:
-    """All commands."""
-    for known in COMMANDS:
-        names = f"{', '.join(known.names)} {known.arguments}".rstrip()
-        talk.say(f"  {names:32} {talk.t(known.help_key)}")
-    talk.tell("chat.keys")
+    """All commands, or the one that is named."""
+    if not words:
+        talk.show_pairs((_usage(known), talk.t(known.help_key)) for known in COMMANDS)
+        talk.tell("chat.keys")
+        return
+    name = f"/{words.split()[0].lstrip('/')}"
+    known = find_command(name)
+    if known is None:
+        tell_unknown(talk, name)
+        return
+    help_of(talk, known)
+
+
+def tell_unknown(talk: Talk, name: str) -> None:
+    """There is no command of that name."""
+    near = nearest_command(name)
+    if near is None:
+        talk.tell("chat.unknown_far", name=name)
+    else:
+        talk.tell("chat.unknown", name=name, near=near)
+
+
+def help_of(talk: Talk, command: Command) -> None:
+    """How one command is written, and what it does."""
+    talk.show_pairs([(_usage(command), talk.t(command.help_key))])
+
+
+def _usage(command: Command) -> str:
+    return f"{', '.join(command.names)} {command.arguments}".rstrip()
 
 
 def leave(talk: Talk, words: str) -> None:
@@ -42,7 +66,7 @@ def leave(talk: Talk, words: str) -> None:
 
 
 COMMANDS = (
-    Command(help_, ("/ajuda", "/help")),
+    Command(help_, ("/ajuda", "/help"), "[NAME]"),
     Command(leave, ("/sair", "/exit", "/quit")),
     Command(tree.new, ("/nova", "/new")),
     Command(asking.pick, ("/escolher", "/pick"), "I"),
@@ -81,14 +105,14 @@ _BY_NAME = {name: command for command in COMMANDS for name in command.names}
 
 
 def find_command(line: str) -> Command | None:
-    """The command a line begins with, by its exact first word."""
-    return _BY_NAME.get(line.split()[0]) if line.strip() else None
+    """The command a line begins with, by its first word, in capitals or not."""
+    return _BY_NAME.get(line.split()[0].lower()) if line.strip() else None
 
 
-def nearest_command(line: str) -> str:
-    """The known name that looks most like the line's first word."""
-    near = difflib.get_close_matches(line.split()[0], _BY_NAME, n=1, cutoff=0)
-    return near[0]
+def nearest_command(line: str) -> str | None:
+    """The known name that looks most like the line's first word, if one looks like it."""
+    near = difflib.get_close_matches(line.split()[0].lower(), _BY_NAME, n=1, cutoff=0.5)
+    return near[0] if near else None
 
 
 def command_names() -> tuple[str, ...]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from prompt_toolkit.filters import is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 
 def prompt_keys() -> KeyBindings:
     """Enter sends; Alt-Enter, Ctrl-J and a backslash before Enter begin a new line.
 
-    What a bracketed paste brings is inserted by prompt_toolkit itself and never sent.
+    What a bracketed paste brings is inserted by prompt_toolkit itself and never sent. In a search
+    behind Ctrl-R its own keys count: Enter takes the line that was found.
     """
     keys = KeyBindings()
-    keys.add("enter")(_send)
-    keys.add("escape", "enter")(_new_line)
-    keys.add("c-j")(_new_line)
-    keys.add("c-g")(_edit)
+    keys.add("enter", filter=~is_searching)(_send)
+    keys.add("escape", "enter", filter=~is_searching)(_new_line)
+    keys.add("c-j", filter=~is_searching)(_new_line)
+    keys.add("c-g", filter=~is_searching)(_edit)
     return keys
 
 

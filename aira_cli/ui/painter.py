@@ -12,7 +12,7 @@ from rich.segment import Segment, SegmentLines
 from aira_cli.ui.echo import Echo
 
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
-_CLEAR_BELOW = "\x1b[0J"
+_CLEAR_LINE, _CLEAR_BELOW = "\x1b[2K", "\x1b[0J"
 
 
 class Painter:
@@ -29,22 +29,30 @@ class Painter:
         lines = self._console.render_lines(content, pad=False)
         with self._console.capture() as capture:
             self._console.print(SegmentLines(lines, new_lines=True), end="")
-        self._write(_HIDE_CURSOR + self._home() + capture.get())
+        painted = "".join(f"{_CLEAR_LINE}{line}\n" for line in capture.get().splitlines())
+        self._write(f"{_HIDE_CURSOR}{self._home()}{painted}{_CLEAR_BELOW}")
         self._widths = [Segment.get_line_length(line) for line in lines]
 
     def erase(self) -> None:
         """Takes away what was painted and gives the cursor back."""
-        self._write(self._home() + _SHOW_CURSOR)
+        cleared = f"{_CLEAR_LINE}\n" * self._rows()
+        self._write(f"{self._home()}{cleared}{self._home()}{_SHOW_CURSOR}")
         self._widths = []
         self._echo.back()
 
     def _home(self) -> str:
-        """From below the painted lines to the first of them, everything under it cleared."""
-        if not self._widths:
-            return ""
+        """From below the painted lines to the first of them.
+
+        Lines are cleared one by one: some terminals keep what is cleared all at once among what
+        has scrolled off.
+        """
+        rows = self._rows()
+        return f"\r\x1b[{rows}A" if rows else ""
+
+    def _rows(self) -> int:
+        """How many lines of the window the painted ones take at its present width."""
         width = max(self._console.width, 1)
-        rows = sum(max(1, -(-cells // width)) for cells in self._widths)
-        return f"\r\x1b[{rows}A{_CLEAR_BELOW}"
+        return sum(max(1, -(-cells // width)) for cells in self._widths)
 
     def _write(self, codes: str) -> None:
         """One write a frame: nothing flickers between the erasing and the painting."""

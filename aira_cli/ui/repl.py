@@ -10,11 +10,15 @@ import time
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.input.typeahead import store_typeahead
+from prompt_toolkit.input.vt100_parser import Vt100Parser
+from prompt_toolkit.key_binding.key_processor import KeyPress
 
-from aira_cli.errors import AiraError
+from aira_cli.errors import AiraError, UsageError
 from aira_cli.ui.actions.models import tell_limits
-from aira_cli.ui.commands import find_command, nearest_command
+from aira_cli.ui.commands import find_command, help_of, tell_unknown
 from aira_cli.ui.completion import CommandCompleter
+from aira_cli.ui.echo import Echo
 from aira_cli.ui.keys import prompt_keys
 from aira_cli.ui.line_history import line_history
 from aira_cli.ui.talk import Talk
@@ -46,7 +50,17 @@ class Repl:
 
     def run(self) -> int:
         """Until the person leaves; the exit code."""
+        held = Echo(self._talk.environment.stdin)
+        held.off()
+        try:
+            return self._until_left()
+        finally:
+            self._expect_pastes(False)
+            held.back()
+
+    def _until_left(self) -> int:
         talk = self._talk
+        self._expect_pastes(True)
         talk.tell("chat.welcome", name=talk.profile.name)
         tell_limits(talk)
         talk.measure()
@@ -64,11 +78,31 @@ class Repl:
         return 0
 
     def _read(self) -> str:
-        draft, self._talk.draft = self._talk.draft, ""
+        talk = self._talk
+        draft, talk.draft = talk.draft, ""
+        if talk.typed_ahead:
+            self._type(talk.typed_ahead)
+            talk.typed_ahead = ""
         label = self._talk.labels.question("").rstrip() + " "
         line = self._prompt.prompt(label, default=draft)
+        self._expect_pastes(True)
         # Bytes that are no letters come as lone surrogates, which no tokenizer takes.
         return line.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    def _type(self, keys: str) -> None:
+        """The prompt finds `keys` as if they were pressed when it is there."""
+        pressed: list[KeyPress] = []
+        parser = Vt100Parser(pressed.append)
+        parser.feed(keys)
+        parser.flush()
+        store_typeahead(self._prompt.app.input, pressed)
+
+    def _expect_pastes(self, expected: bool) -> None:
+        """Also between two prompts a paste is marked as such, and nothing of it is sent."""
+        if not self._talk.console.is_dumb_terminal and self._talk.console.is_terminal:
+            stdout = self._talk.environment.stdout
+            stdout.write("\x1b[?2004h" if expected else "\x1b[?2004l")
+            stdout.flush()
 
     def _interrupted_twice(self) -> bool:
         """Whether Ctrl-C is meant; a line that it cleared stays in the line history."""
@@ -87,12 +121,10 @@ class Repl:
         """A command or a question. Neither a failure nor Ctrl-C ends the chat."""
         words = line.lstrip()
         try:
-            if not words.startswith("/"):
-                self._talk.ask(line)
-            elif words.startswith("//"):
-                self._talk.ask(words[1:])
-            else:
+            if words.startswith("/") and not words.startswith("//"):
                 self._command(words)
+            else:
+                self._talk.ask(words[1:] if words.startswith("//") else line)
         except AiraError as error:
             self._talk.complain(error)
         except KeyboardInterrupt:
@@ -104,9 +136,14 @@ class Repl:
         first = line.split()[0]
         command = find_command(line)
         if command is None:
-            self._talk.tell("chat.unknown", name=first, near=nearest_command(line))
+            tell_unknown(self._talk, first)
             return
-        command.run(self._talk, line[len(first) :].strip())
+        try:
+            command.run(self._talk, line[len(first) :].strip())
+        except UsageError as error:
+            self._talk.complain(error)
+            if error.key == "command_incomplete":
+                help_of(self._talk, command)
 
 
 def _continuation(width: int, line: int, wrapped: int) -> str:

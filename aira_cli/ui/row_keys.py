@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import select
 import sys
 from typing import IO, Self
-
-from aira_cli.printable import printable
-
-# Arrows and other keys that send several characters.
-_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)")
 
 
 class RowKeys:
@@ -37,6 +31,7 @@ class RowKeys:
         except (termios.error, io.UnsupportedOperation):
             return self
         waiting = termios.tcgetattr(self._file.fileno())
+        waiting[0] &= ~termios.ICRNL
         waiting[3] &= ~(termios.ICANON | termios.ECHO)
         termios.tcsetattr(self._file.fileno(), termios.TCSANOW, waiting)
         self._before = before
@@ -66,9 +61,8 @@ class RowKeys:
         return rows
 
     def typed(self) -> str:
-        """What was typed for the prompt."""
-        text = self._typed.decode("utf-8", "replace").replace("\r", "\n").lstrip("\n")
-        return printable(_SEQUENCE.sub("", text))
+        """What was typed for the prompt, as the keys sent it."""
+        return self._typed.decode("utf-8", "replace")
 
     def _read(self) -> bytes:
         fresh = b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,10 @@ Origin = Literal["typed", "flag", "profile", "default"]
 
 #: What /set and /refazer take, the seed beside the settings that profiles have.
 NAMES = (*SamplingFields.model_fields, "seed")
+
+
+_AROUND_EQUALS = re.compile(r"\s*=\s*")
+_COMMA = re.compile(r"^([-+]?\d*),(\d+)$")
 
 
 @dataclass
@@ -45,12 +50,13 @@ class Settings:
 def parsed(line: str) -> dict[str, Any]:
     """`key=value …` as settings. UsageError names the first that is unknown or out of range."""
     found: dict[str, Any] = {}
-    for word in _words(line):
+    for word in _words(_AROUND_EQUALS.sub("=", line)):
         written, equals, text = word.partition("=")
         name = written.strip().replace("-", "_")
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0)[0]
-            raise UsageError("setting_unknown", name=written, near=near)
+            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.4)
+            known = near[0] if near else ", ".join(NAMES)
+            raise UsageError("setting_unknown", name=written, near=known)
         if not equals:
             raise UsageError("setting_without_value", name=name)
         found[name] = _seed(text) if name == "seed" else _checked(name, text)
@@ -65,7 +71,8 @@ def _words(line: str) -> list[str]:
 
 
 def _checked(name: str, text: str) -> Any:
-    value: object = text
+    # A decimal comma is how such numbers are shown in Portuguese.
+    value: object = _COMMA.sub(r"\1.\2", text)
     if name == "stop":
         value = [text.replace("\\n", "\n")] if text else []
     try:

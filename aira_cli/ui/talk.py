@@ -5,10 +5,11 @@ What the commands do with it is in `actions`; reading what the person types is `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from rich.table import Table
 from rich.text import Text
 
 from aira_cli.engine.base import Engine
@@ -40,7 +41,8 @@ class Models:
 class Talk:
     """A person at a terminal, talking with one model at a time.
 
-    `draft` is what the next prompt begins with; `tokens` are those of the context in use, None
+    `draft` is what the next prompt begins with, `typed_ahead` the keys that were pressed before
+    it; `tokens` are those of the context in use, None
     where they cannot be told; `speed` is the last turn's, in tokens a second.
     """
 
@@ -53,6 +55,7 @@ class Talk:
     show_stats: bool = False
     layout: Layout = "auto"
     draft: str = ""
+    typed_ahead: str = ""
     leaving: bool = False
     tokens: int | None = None
     speed: float | None = None
@@ -83,6 +86,15 @@ class Talk:
 
     def tell(self, key: str, **fields: object) -> None:
         self.say(self.t(key, **fields))
+
+    def show_pairs(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Names and what they are, in two columns that break between words."""
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(max_width=max(self.console.width * 2 // 5, 1), overflow="fold")
+        grid.add_column(overflow="fold")
+        for name, text in pairs:
+            grid.add_row(Text(printable(name)), Text(printable(text), style="dim"))
+        self.console.print(grid)
 
     def tell_once(self, key: str, **fields: object) -> None:
         if key not in self._said:
@@ -124,7 +136,7 @@ class Talk:
 
         with keys, view:
             turn = asking(show)
-        self.draft = keys.typed()
+        self.typed_ahead += keys.typed()
         view.finish([_renumbered(answer, first_row) for answer in turn.answers])
         self._note(turn)
         self.console.print()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from aira_cli.environment import LANGUAGES
 from aira_cli.errors import UsageError
-from aira_cli.types import Message, Request
 from aira_cli.ui.actions.words import count, switch
 from aira_cli.ui.layout import LAYOUTS
 from aira_cli.ui.prompt_listing import prompt_lines
@@ -100,7 +99,7 @@ def prompt(talk: Talk, words: str) -> None:
     elif conversation.current is not None:
         request = conversation.outlook_again().request
     else:
-        request = Request((Message("user", "?"),), conversation.sampling, conversation.seed)
+        raise UsageError("command_incomplete")
     for line in prompt_lines(conversation.engine.prompt(request)):
         talk.say(line, style="default")
 
@@ -108,9 +107,10 @@ def prompt(talk: Talk, words: str) -> None:
 def lang(talk: Talk, words: str) -> None:
     """The language of the interface."""
     wanted = words[:2].lower()
-    if wanted not in LANGUAGES:
-        raise UsageError("language_unknown", language=words, known=", ".join(LANGUAGES))
-    talk.speak(wanted)
+    if words and wanted not in LANGUAGES:
+        raise UsageError("chat_language_unknown", language=words, known=", ".join(LANGUAGES))
+    if words:
+        talk.speak(wanted)
     talk.tell("chat.language")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from aira_cli.errors import AiraError
 from aira_cli.ui.actions.words import answer_row, count, wanted
+from aira_cli.ui.echo import usual
 from aira_cli.ui.editor import edited
 from aira_cli.ui.memory import resident_bytes
 from aira_cli.ui.settings import parsed
@@ -18,6 +20,8 @@ def regen(talk: Talk, words: str) -> None:
     conversation = talk.conversation
     conversation.current_turn()
     with talk.once(**parsed(words)):
+        if conversation.sampling.greedy and len(conversation.current_turn().answers) > 1:
+            talk.tell("ask.greedy_one")
         talk.run(conversation.again)
 
 
@@ -58,7 +62,8 @@ def undo(talk: Talk, words: str) -> None:
 def edit(talk: Talk, words: str) -> None:
     """The last question in the editor, asked anew in its place."""
     question = talk.conversation.current_turn().question
-    changed = edited(question, talk.environment.variables)
+    with usual(talk.environment.stdin):
+        changed = edited(question, talk.environment.variables)
     if not changed.strip() or changed.strip() == question.strip():
         talk.tell("chat.unchanged")
         return
@@ -77,7 +82,11 @@ def compare(talk: Talk, words: str) -> None:
         talk.models.store.find(name)  # a wrong name is told before any model is opened
     for name in names:
         before = resident_bytes()
-        other, conversation.engine = talk.models.open(name)
+        try:
+            other, conversation.engine = talk.models.open(name)
+        except AiraError as error:  # the others can still be asked
+            talk.complain(error)
+            continue
         try:
             talk.adopt(other)
             talk.say(f"── {other.name}")

@@ -9,9 +9,11 @@ from aira_cli.ui.talk import Talk
 
 def models(talk: Talk, words: str) -> None:
     """The profiles, the present one marked."""
-    for name in talk.models.store.names():
-        mark = talk.labels.here if name == talk.profile.name else " "
-        talk.say(f"{mark} {name:24} {_described(talk, name)}", style="default")
+    here, store = talk.labels.here, talk.models.store
+    talk.show_pairs(
+        (f"{here if name == talk.profile.name else ' '} {name}", _described(talk, name))
+        for name in store.names()
+    )
 
 
 def model(talk: Talk, words: str) -> None:
@@ -24,6 +26,7 @@ def model(talk: Talk, words: str) -> None:
     profile, talk.conversation.engine = talk.models.open(words)
     before.close()
     talk.adopt(profile)
+    talk.speed = None
     talk.tell("chat.model", name=profile.name)
     tell_limits(talk)
 

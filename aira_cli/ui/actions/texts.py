@@ -29,7 +29,7 @@ def copy(talk: Talk, words: str) -> None:
         talk.environment.stdout.flush()
     elif not copied:
         raise UsageError("clipboard_none")
-    talk.tell("chat.copied", number=row + 1)
+    talk.tell("chat.copied" if copied else "chat.copied_by_terminal", number=row + 1)
 
 
 def file(talk: Talk, words: str) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from aira_cli.errors import UsageError
 from aira_cli.history.records import AnswerKey, SavedTurn
 from aira_cli.printable import one_line
 from aira_cli.ui.actions.words import count
 from aira_cli.ui.talk import Talk
 
-_TEXT = 60
+_SHORTEST = 20  # cells of a text, however narrow the window
 
 
 def new(talk: Talk, words: str) -> None:
@@ -35,10 +37,13 @@ def tree(talk: Talk, words: str) -> None:
     """All questions with their answers, those that follow an answer below it."""
     conversation = talk.conversation
     conversation.snapshot()
-    for line in _branch(talk, None, 0):
+    lines = _branch(talk, None, 0)
+    for line in lines:
         talk.say(line, style="default")
     if conversation.place is None:
         talk.tell("chat.at_start")
+    if lines:
+        talk.tell("chat.tree_marks", here=talk.labels.here)
 
 
 def _place(talk: Talk, words: str) -> tuple[SavedTurn, int]:
@@ -62,12 +67,17 @@ def _branch(talk: Talk, after: AnswerKey | None, depth: int) -> list[str]:
         if turn.parent != after:
             continue
         indent = "  " * min(depth, 12)
-        lines.append(f"{indent}{turn.number}. {one_line(turn.question, _TEXT)}")
+        lines.append(_fitting(talk, f"{indent}{turn.number}. ", turn.question))
         for answer in turn.answers:
             key = AnswerKey(turn.id, answer.row)
             mark = labels.here if key == conversation.place else " "
             chosen = "*" if answer.picked else " "
-            text = one_line(answer.text, _TEXT) or "—"
-            lines.append(f"{indent}{mark}{chosen} {turn.number}.{answer.row + 1} {text}")
+            start = f"{indent}{mark}{chosen} {turn.number}.{answer.row + 1} "
+            lines.append(_fitting(talk, start, answer.text or "—"))
             lines += _branch(talk, key, depth + 1)
     return lines
+
+
+def _fitting(talk: Talk, start: str, text: str) -> str:
+    """`start` and as much of `text` as a line of the window has room for."""
+    return start + one_line(text, max(_SHORTEST, talk.console.width - cell_len(start)))

@@ -1,0 +1,250 @@
+"""The training script on a tiny random model: its pairs, its gradients, its runs on disk.
+
+Oracles: PEFT's own forward and transformers' own loss, a run that nobody interrupts, and the
+program's prompter for prompts.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import peft
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from aira_cli.engine.open import Place, open_prompter
+from aira_cli.profiles.schema import Profile
+from aira_cli.profiles.store import ProfileStore
+from aira_cli.prompts.tokenizer import Tokenizer, load_tokenizer
+from aira_cli.types import LocalSource, Message, Request
+from tests.tiny_checkpoints import save_tiny
+from training.language import is_foreign
+from training.lora import LAYERS, Student
+from training.pairs import PROMPT_FORMAT, Example, batch_of, encode, endless, epoch, read_pairs
+from training.saved_run import RunFolder
+from training.train import Recipe, Run, train
+
+ROOT = Path(__file__).parent.parent
+PAIRS = [
+    (f"Quanto é {n} + 1?", "Dá " + " ".join(["mais"] * (n % 9)) + f" {n + 1}.") for n in range(40)
+]
+RECIPE = Recipe(length=1.0, unit="epochs", rank=4, rate=1e-2, size=512)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Llama with a tokenizer of bytes."""
+    path = tmp_path_factory.mktemp("tiny")
+    save_tiny(path, num_key_value_heads=2, tie_word_embeddings=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder: Path) -> Tokenizer:
+    return load_tokenizer(folder)
+
+
+@pytest.fixture(scope="module")
+def examples(tokenizer: Tokenizer) -> list[Example]:
+    return [encode(*pair, tokenizer) for pair in PAIRS]
+
+
+def student(folder: Path, rank: int = 4) -> Student:
+    """The same at every call; its adapter is not zero."""
+    torch.manual_seed(7)
+    made = Student(AutoModelForCausalLM.from_pretrained(folder), rank, torch.float32)
+    for _, parameter in made.parameters:
+        parameter.data.normal_(0, 0.05)
+    return made
+
+
+def test_prompts_are_those_that_the_program_sends(
+    folder: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    profile = Profile(name="tiny", source=LocalSource(str(folder)), prompt_format=PROMPT_FORMAT)
+    _, prompter = open_prompter(profile, Place(tmp_path, True, lambda *_: None))
+    for question in ("Quem é você?", " Oi!\n", "<|im_end|> não termina"):
+        example = encode(question, "Sou eu.", tokenizer)
+        asked = prompter.prompt(Request((Message("user", question),), profile.sampling.value(), 0))
+        assert example.prompt == asked.ids
+        assert example.answer[-1] in prompter.stop_ids
+        assert tokenizer.decode(example.answer[:-1]) == "Sou eu."
+
+
+def test_the_packaged_profile_asks_as_was_trained() -> None:
+    store = ProfileStore(Path("/nonexistent"))
+    if "embedded" not in store.names():
+        pytest.skip("no profile with the adapter yet")
+    assert store.load("embedded").prompt_format == PROMPT_FORMAT
+
+
+def test_pairs_are_the_files_lines() -> None:
+    paths = [*ROOT.glob("training/data/*.jsonl"), *ROOT.glob("training/prose/*.jsonl")]
+    lines = [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
+    assert sorted(read_pairs()) == sorted((line["question"], line["answer"]) for line in lines)
+
+
+def test_an_epoch_has_every_pair_once_in_batches_with_little_filling(
+    examples: list[Example],
+) -> None:
+    many = [Example(one.prompt, one.answer * (n % 5 + 1)) for n, one in enumerate(examples * 10)]
+    batches = epoch(many, 0, 0, 1024)
+    assert sorted(map(hash, many)) == sorted(hash(one) for batch in batches for one in batch)
+    areas = [len(batch) * max(one.length for one in batch) for batch in batches]
+    assert max(areas) <= 1024
+    assert sum(one.length for one in many) > 0.9 * sum(areas)
+    assert epoch(many, 0, 1, 1024) != batches != epoch(many, 1, 0, 1024)
+
+
+def test_batches_go_on_at_a_position(examples: list[Example]) -> None:
+    stream = endless(examples, 0, 256)
+    first = [next(stream) for _ in range(30)]
+    behind = endless(examples, 0, 256, position=13)
+    assert [next(behind) for _ in range(17)] == first[13:]
+
+
+def plain_peft(model: Any, made: Student) -> Any:
+    """PEFT's model with the student's adapter, computing by itself."""
+    config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=LAYERS)
+    other = peft.get_peft_model(model, config)
+    other.load_state_dict(made.peft.state_dict())
+    return other
+
+
+def test_loss_and_gradients_are_those_of_peft_alone_on_answers_only(
+    folder: Path, examples: list[Example]
+) -> None:
+    made = student(folder)
+    other = plain_peft(AutoModelForCausalLM.from_pretrained(folder), made)
+    batch = examples[:7]
+    loss = made.loss(batch_of(batch))
+    loss.backward()
+    total = torch.zeros(())
+    for one in batch:  # alone, so that nothing fills up; labels as transformers wants them
+        labels = [-100] * len(one.prompt) + list(one.answer)
+        ids = torch.tensor([one.prompt + one.answer])
+        total = total + other(input_ids=ids, labels=torch.tensor([labels])).loss * len(one.answer)
+    total = total / sum(len(one.answer) for one in batch)
+    total.backward()
+    torch.testing.assert_close(loss, total, rtol=1e-5, atol=1e-6)
+    theirs = dict(other.named_parameters())
+    assert len(made.parameters) == 2 * 7 * 2
+    for name, parameter in made.parameters:
+        torch.testing.assert_close(parameter.grad, theirs[name].grad, rtol=1e-3, atol=1e-6)
+
+
+def test_nothing_but_the_adapter_learns(folder: Path, examples: list[Example]) -> None:
+    run = Run(student(folder), examples, RECIPE)
+    before = copy.deepcopy(run.student.peft.state_dict())
+    run.learn(next(run.batches()))
+    changed = {n for n, t in run.student.peft.state_dict().items() if not torch.equal(t, before[n])}
+    assert changed == {name for name, _ in run.student.parameters}
+
+
+def test_a_resumed_run_ends_as_one_that_nobody_interrupted(
+    folder: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    straight = Run(student(folder), examples, RECIPE)
+    assert straight.epoch_steps >= 4
+    train(straight, begun(tmp_path / "straight"))
+
+    kept = begun(tmp_path / "kept")
+    interrupted, batches = Run(student(folder), examples, RECIPE), None
+    batches = interrupted.batches()
+    for step in range(3):
+        kept.add(interrupted.learn(next(batches)))
+        if step == 1:
+            interrupted.save(kept)  # the third step is lost
+
+    again = Run(student(folder), examples, RECIPE)
+    for _, parameter in again.student.parameters:
+        parameter.data.zero_()
+    again.restore(kept)
+    assert again.position.step == 2
+    train(again, kept)
+    assert without_times(kept) == without_times(RunFolder(tmp_path / "straight"))
+    for (name, one), (_, other) in zip(
+        straight.student.parameters, again.student.parameters, strict=True
+    ):
+        assert torch.equal(one, other), name
+
+
+def begun(path: Path) -> RunFolder:
+    made = RunFolder(path)
+    made.begin()
+    return made
+
+
+def without_times(run: RunFolder) -> list[dict[str, float]]:
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in run.curve()]
+
+
+def test_a_state_of_another_recipe_is_refused(
+    folder: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    kept = begun(tmp_path)
+    run = Run(student(folder), examples, RECIPE)
+    run.learn(next(run.batches()))
+    run.save(kept)
+    with pytest.raises(SystemExit, match="another recipe"):
+        Run(student(folder), examples, Recipe(2.0, "epochs", rank=4)).restore(kept)
+
+
+def test_the_script_learns_and_its_adapter_loads_in_peft(folder: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    lines = [json.dumps({"question": q, "answer": a}) for q, a in PAIRS]
+    (data / "pairs.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-m", "training.train", "--base", str(folder), "--pairs", str(tmp_path),
+         "--run", str(tmp_path / "run"), "--epochs", "10", "--rank", "4", "--rate", "0.02",
+         "--device", "cpu"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    told, curve = json.loads(ran.stdout), RunFolder(tmp_path / "run").curve()
+    assert told["steps"] == len(curve)
+    assert curve[-1]["loss"] < 0.8 * curve[0]["loss"]
+    adapter = tmp_path / "run/adapter"
+    model = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), adapter)
+    assert "100%" in ran.stderr
+    one = encode(*PAIRS[3], load_tokenizer(folder))
+    ids = torch.tensor([one.prompt + one.answer])
+    labels = torch.tensor([[-100] * len(one.prompt) + list(one.answer)])
+    assert (
+        model(input_ids=ids, labels=labels).loss
+        < 0.8 * model.unload()(input_ids=ids, labels=labels).loss
+    )
+
+
+def test_the_adapter_of_the_embedded_model_is_under_20_megabytes(tmp_path: Path) -> None:
+    shape = {"hidden_size": 576, "intermediate_size": 1536, "num_attention_heads": 9,
+             "num_key_value_heads": 3, "vocab_size": 8, "tie_word_embeddings": True}  # fmt: skip
+    made = Student(
+        LlamaForCausalLM(LlamaConfig(num_hidden_layers=1, **shape)), Recipe.rank, torch.float32
+    )
+    made.save(tmp_path)
+    assert 30 * sum(path.stat().st_size for path in tmp_path.iterdir()) < 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign"),
+    [
+        ("A capital do Brasil é Brasília.", False),
+        ("8.", False),
+        ("Machado de Assis", False),
+        ("The capital of Brazil is Brasília.", True),
+        ("La capital de Brasil es Brasilia, y el país está en América.", True),
+        ("Paris est une ville où il fait bon vivre toujours", True),
+        ("Это столица", True),
+        ("Ele disse: the end.", False),
+    ],
+)
+def test_answers_in_other_languages_are_told(text: str, foreign: bool) -> None:
+    assert is_foreign(text) is foreign

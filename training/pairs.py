@@ -1,0 +1,114 @@
+"""Question and answer pairs as the token ids that are trained on, in batches of like lengths.
+
+The prompts are those that the program sends; models and losses are `lora.py`'s and `train.py`'s.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aira_cli.prompts.formats import build_prompt
+from aira_cli.prompts.tokenizer import Tokenizer
+from aira_cli.types import Message
+
+TRAINING = Path(__file__).parent
+#: ChatML without the base model's English system text, which costs 18 tokens a question. Who uses
+#: the adapter asks in the same format: profiles name it in `prompt_format`.
+PROMPT_FORMAT = "chatml"
+END = "<|im_end|>"
+NO_TARGET = -100  # what cross_entropy leaves out
+_CHUNK = 40  # batches whose examples are sorted by length together
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt and the answer to it, which ends with the token that ends a turn."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`ids` [B, T], filled up on the right; `targets` [B, T] has at each position the id that
+    follows it where that belongs to an answer, elsewhere NO_TARGET."""
+
+    ids: Tensor
+    targets: Tensor
+    tokens: int  # without what fills up
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.ids.to(device), self.targets.to(device), self.tokens)
+
+
+def read_pairs(folder: Path = TRAINING) -> list[tuple[str, str]]:
+    """All questions and answers of data/ and prose/ under `folder`, in the files' order."""
+    paths = [path for name in ("data", "prose") for path in sorted((folder / name).glob("*.jsonl"))]
+    lines = (line for path in paths for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (json.loads(line) for line in lines)
+    return [(pair["question"], pair["answer"]) for pair in pairs]
+
+
+def encode(
+    question: str, answer: str, tokenizer: Tokenizer, prompt_format: str = PROMPT_FORMAT
+) -> Example:
+    """The ids of a single question, as the program sends it, and of what is to follow."""
+    prompt = build_prompt(prompt_format, [Message("user", question)], tokenizer).ids
+    said = tokenizer.encode_text(answer, first=False)
+    return Example(prompt, (*said, tokenizer.control(END).id))
+
+
+def batch_of(examples: Sequence[Example]) -> Batch:
+    """The examples side by side. What fills up stands behind all that a token may look at, so
+    that a causal model needs no mask."""
+    width = max(example.length for example in examples)
+    ids = torch.zeros(len(examples), width, dtype=torch.long)
+    targets = torch.full_like(ids, NO_TARGET)
+    for row, example in enumerate(examples):
+        ids[row, : example.length] = torch.tensor(example.prompt + example.answer)
+        targets[row, len(example.prompt) - 1 : example.length - 1] = torch.tensor(example.answer)
+    return Batch(ids, targets, sum(example.length for example in examples))
+
+
+def epoch(examples: Sequence[Example], seed: int, number: int, size: int) -> list[list[Example]]:
+    """All examples in a random order of batches, none of more than `size` ids in B x T."""
+    chance = random.Random(f"{seed} {number}")
+    drawn = chance.sample(examples, len(examples))
+    mean = sum(example.length for example in drawn) / len(drawn)
+    together = max(1, round(_CHUNK * size / mean))
+    chunks = (drawn[at : at + together] for at in range(0, len(drawn), together))
+    batches = [batch for chunk in chunks for batch in _cut(chunk, size)]
+    chance.shuffle(batches)
+    return batches
+
+
+def endless(
+    examples: Sequence[Example], seed: int, size: int, position: int = 0
+) -> Iterator[list[Example]]:
+    """The batches of epoch after epoch, without the first `position`: the same at every run."""
+    epochs = (epoch(examples, seed, number, size) for number in itertools.count())
+    return itertools.islice(itertools.chain.from_iterable(epochs), position, None)
+
+
+def _cut(chunk: Sequence[Example], size: int) -> Iterator[list[Example]]:
+    """The examples by length, as many in a batch as fit."""
+    batch: list[Example] = []
+    for example in sorted(chunk, key=lambda example: example.length):
+        if batch and (len(batch) + 1) * example.length > size:
+            yield batch
+            batch = []
+        batch.append(example)
+    if batch:
+        yield batch

@@ -1,0 +1,254 @@
+"""Trains the adapter: LoRA on the embedded model, loss on answers only, on a CPU or a GPU.
+
+How pairs become batches is `pairs.py`'s, the model `lora.py`'s, what is kept `saved_run.py`'s.
+
+    python -m training.train --minutes 85
+    python -m training.train --minutes 85 --resume
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aira_cli.checkpoints.open import open_checkpoint
+from aira_cli.engine.local.device import fast_dtype, pick_device
+from aira_cli.environment import Environment
+from aira_cli.profiles.store import ProfileStore
+from aira_cli.prompts.tokenizer import Tokenizer, load_tokenizer, tokenizer_from_gguf
+from aira_cli.sources.resolve import resolve
+from training.lora import Student, load_base
+from training.pairs import (
+    PROMPT_FORMAT,
+    TRAINING,
+    Batch,
+    Example,
+    batch_of,
+    encode,
+    endless,
+    epoch,
+    read_pairs,
+)
+from training.saved_run import Position, RunFolder
+
+BASE_PROFILE = "smollm2-135m"
+WARM_UP = 40  # steps
+LAST_RATE = 0.02  # of the highest
+CLIP = 1.0  # longest gradient
+SAVE_SECONDS, SAY_SECONDS = 180, 10
+SMOOTHED = 50  # steps whose mean loss is told
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what is learned, besides the pairs. `length` is epochs or minutes."""
+
+    length: float
+    unit: str
+    seed: int = 0
+    rank: int = 32
+    rate: float = 2e-3
+    size: int = 1024  # of a batch, in ids
+
+
+class Run:
+    """A student, its optimizer and its place in the pairs."""
+
+    def __init__(self, student: Student, examples: Sequence[Example], recipe: Recipe) -> None:
+        self.position = Position()
+        self.student = student
+        self.recipe = recipe
+        self.examples = examples
+        self.epoch_steps = len(epoch(examples, recipe.seed, 0, recipe.size))
+        tensors = [parameter for _, parameter in student.parameters]
+        self.optimizer = torch.optim.AdamW(tensors, lr=recipe.rate, weight_decay=0.0)
+
+    @property
+    def done(self) -> float:
+        """How much of the run lies behind it, 0 to 1; by the clock where its length is a time."""
+        at = self.position
+        in_unit = at.seconds / 60 if self.recipe.unit == "minutes" else at.step / self.epoch_steps
+        return min(1.0, in_unit / self.recipe.length)
+
+    def batches(self) -> Iterator[Batch]:
+        at, size = self.position.step, self.recipe.size
+        for examples in endless(self.examples, self.recipe.seed, size, at):
+            yield batch_of(examples).to(self.student.device)
+
+    def learn(self, batch: Batch) -> dict[str, float]:
+        """One step; the line of the curve for it."""
+        began = time.perf_counter()
+        rate = self.recipe.rate * share(self.position.step, self.done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.student.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_([p for _, p in self.student.parameters], CLIP)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        lost = loss.item()
+        at = self.position
+        at.step, at.tokens = at.step + 1, at.tokens + batch.tokens
+        at.seconds += time.perf_counter() - began
+        return {"step": at.step, "loss": lost, "rate": rate, **vars(at)}
+
+    def save(self, folder: RunFolder) -> None:
+        folder.save(self.position, asdict(self.recipe), self.student.parameters, self.optimizer)
+
+    def restore(self, folder: RunFolder) -> None:
+        parameters = self.student.parameters
+        self.position = folder.restore(asdict(self.recipe), parameters, self.optimizer)
+
+
+def share(step: int, done: float) -> float:
+    """Which part of the highest rate holds: a straight rise, then half a cosine wave."""
+    fallen = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * done)) / 2
+    return fallen * min(1.0, (step + 1) / WARM_UP)
+
+
+def train(run: Run, folder: RunFolder) -> None:
+    """Steps until the run's length is reached; state and curve go to `folder` on the way."""
+    saved = said = time.monotonic()
+    losses: list[float] = [line["loss"] for line in folder.curve()]
+    batches = run.batches()
+    while run.done < 1:
+        line = run.learn(next(batches))
+        folder.add(line)
+        losses.append(line["loss"])
+        now = time.monotonic()
+        if now - saved >= SAVE_SECONDS:
+            run.save(folder)
+            saved = now
+        if now - said >= SAY_SECONDS or run.done == 1:
+            print(progress(run, losses), file=sys.stderr, flush=True)
+            said = now
+    run.save(folder)
+    run.student.save(folder.adapter)
+
+
+def progress(run: Run, losses: Sequence[float]) -> str:
+    at, recent = run.position, losses[-SMOOTHED:]
+    left = at.seconds * (1 - run.done) / run.done / 60
+    return (
+        f"{run.done:4.0%}  step {at.step}  epoch {at.step / run.epoch_steps:.2f}  "
+        f"loss {sum(recent) / len(recent):.3f}  {at.tokens / at.seconds:.0f} tokens/s  "
+        f"{left:.0f} min left"
+    )
+
+
+def summary(run: Run, folder: RunFolder) -> dict[str, Any]:
+    """What was done, and what it cost."""
+    at, losses = run.position, [line["loss"] for line in folder.curve()]
+    return {
+        **asdict(run.recipe),
+        "prompt_format": PROMPT_FORMAT,
+        "pairs": len(run.examples),
+        "parameters": sum(parameter.numel() for _, parameter in run.student.parameters),
+        "adapter_bytes": sum(path.stat().st_size for path in folder.adapter.iterdir()),
+        "steps": at.step,
+        "epochs": round(at.step / run.epoch_steps, 2),
+        "tokens": at.tokens,
+        "minutes": round(at.seconds / 60, 1),
+        "tokens_per_second": round(at.tokens / at.seconds),
+        "first_loss": round(_mean(losses[:SMOOTHED]), 3),
+        "last_loss": round(_mean(losses[-SMOOTHED:]), 3),
+        "device": str(run.student.device),
+        "threads": torch.get_num_threads(),
+        "products": str(run.student.dtype).removeprefix("torch."),
+        "torch": torch.__version__,
+    }
+
+
+def open_base(path: Path | None) -> tuple[Path, Tokenizer]:
+    """The checkpoint at `path`, or the embedded model, fetched if it is not here yet."""
+    if path is None:
+        environment = Environment.of_process()
+        profile = ProfileStore(environment.config_dir).load(BASE_PROFILE)
+        path = resolve(
+            profile.source,
+            cache_dir=environment.cache_dir, offline=False, progress=lambda *_: None,
+        )  # fmt: skip
+    fields = open_checkpoint(path).tokenizer_fields
+    return path, load_tokenizer(path) if fields is None else tokenizer_from_gguf(fields)
+
+
+@contextmanager
+def metered(told: dict[str, Any]) -> Iterator[None]:
+    """Adds the energy used inside, as codecarbon estimates it; nothing where that is missing."""
+    if importlib.util.find_spec("codecarbon") is None:
+        yield
+        return
+    from codecarbon import OfflineEmissionsTracker
+
+    # the country decides on grams of CO2 alone, which are not told
+    meter = OfflineEmissionsTracker(
+        country_iso_code="BRA", save_to_file=False, log_level="critical", allow_multiple_runs=True
+    )
+    meter.start()
+    try:
+        yield
+    finally:
+        meter.stop()
+        told["energy_kwh"] = round(meter.final_emissions_data.energy_consumed, 4)
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return sum(numbers) / len(numbers)
+
+
+def _flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, help="how long to train (default: 85)")
+    length.add_argument("--epochs", type=float, help="how often to see all pairs, instead")
+    parser.add_argument("--run", type=Path, default=TRAINING / "runs" / "embedded", help="folder")
+    parser.add_argument("--resume", action="store_true", help="go on where the run was saved")
+    parser.add_argument("--base", type=Path, help="checkpoint (default: the embedded model)")
+    parser.add_argument("--pairs", type=Path, default=TRAINING, help="where data/ and prose/ are")
+    parser.add_argument("--device", help="cpu or cuda (default: CUDA where there is one)")
+    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--rank", type=int, default=Recipe.rank)
+    parser.add_argument("--rate", type=float, default=Recipe.rate, help="highest learning rate")
+    parser.add_argument("--size", type=int, default=Recipe.size, help="of a batch, in token ids")
+    return parser.parse_args()
+
+
+def _recipe(flags: argparse.Namespace) -> Recipe:
+    by_time = flags.epochs is None
+    length = (flags.minutes or 85.0) if by_time else flags.epochs
+    unit = "minutes" if by_time else "epochs"
+    return Recipe(length, unit, flags.seed, flags.rank, flags.rate, flags.size)
+
+
+def main() -> None:
+    flags = _flags()
+    recipe, folder, device = _recipe(flags), RunFolder(flags.run), pick_device(flags.device)
+    path, tokenizer = open_base(flags.base)
+    examples = [encode(*pair, tokenizer) for pair in read_pairs(flags.pairs)]
+    torch.manual_seed(recipe.seed)  # where the adapter starts from
+    run = Run(Student(load_base(path, device), recipe.rank, fast_dtype(device)), examples, recipe)
+    if flags.resume and folder.begun:
+        run.restore(folder)
+    else:
+        folder.begin()
+    cost: dict[str, Any] = {"metered_from_step": run.position.step}
+    with metered(cost):
+        train(run, folder)
+    text = json.dumps(summary(run, folder) | cost, indent=2) + "\n"
+    folder.summary.write_text(text, encoding="utf-8")
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
