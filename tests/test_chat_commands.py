@@ -110,7 +110,7 @@ def test_every_command_does_the_same_under_all_its_names(
     [
         ("/ajud", "/ajuda"),
         ("/exi", "/exit"),
-        ("/Continuar", "/continuar"),
+        ("/Continuarr", "/continuar"),
         ("/sessao x", "/sessoes"),
     ],
 )
