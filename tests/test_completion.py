@@ -96,3 +96,16 @@ def test_an_unknown_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("aira_cli.cli.completing._shell_around", lambda: None)
     ran = Person(tmp_path)("--install-completion", SHELL="/bin/tcsh")
     assert ran.code == 2 and "tcsh" in ran.err and "fish" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("histroy",), "Did you mean history?"),
+        (("history", "lst"), "Did you mean list?"),
+        (("models", "zzzz"), "`aira models --help`"),
+    ],
+)
+def test_a_misspelled_command(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    ran = Person(tmp_path)(*words)
+    assert ran.code == 2 and said in ran.err

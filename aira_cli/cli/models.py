@@ -55,7 +55,8 @@ def list_models(context: typer.Context) -> None:
     known = [store.load(name) for name in store.names() if name not in broken]
     rows = [_row(runtime, profile, wanted, copies) for profile in known]
     names = ("name", "parameters", "here", "prepared", "licence", "about")
-    print_table(runtime.environment.stdout, [t(f"models.{name}") for name in names], rows)
+    heads = [t(f"models.{name}") for name in names]
+    print_table(runtime.environment.stdout, heads, rows, narrow=3)
     _say_stale(runtime, copies)
     for error in [*broken.values(), *wrong]:
         print(

@@ -32,9 +32,13 @@ def usage_message(error: TyperException, t: Translate) -> str:
 
 
 def _other(error: TyperException, t: Translate) -> str:
-    quoted = _QUOTED.search(error.message)
     if error.message.startswith("No such command"):
-        return t("error.no_such_command", name=quoted[1] if quoted else "")
+        name, *near = _QUOTED.findall(error.message) or [""]
+        if near:
+            return t("error.no_such_command_near", name=name, nearest=", ".join(near))
+        context: Any = getattr(error, "ctx", None)
+        path = context.command_path if context else "aira"
+        return t("error.no_such_command", name=name, path=path)
     if error.message.startswith("Missing command"):
         return t("error.missing_command")
     if error.message.startswith("Got unexpected extra"):

@@ -545,7 +545,8 @@ MESSAGES: dict[str, str] = {
     "error.missing_parameter": "{name} is missing. See --help.",
     "error.bad_parameter": "{name}: the value {value!r} does not do; a number is expected.",
     "error.option_needs_value": "the option {option} needs a value (or takes none). See --help.",
-    "error.no_such_command": "there is no command {name!r}. See `aira --help`.",
+    "error.no_such_command": "there is no command {name!r}. See `{path} --help`.",
+    "error.no_such_command_near": "there is no command {name!r}. Did you mean {nearest}?",
     "error.missing_command": "the command is missing. See `aira --help`.",
     "error.extra_argument": "too much on the command line: {extra}. See --help.",
     # what commands say

@@ -558,7 +558,8 @@ MESSAGES: dict[str, str] = {
     "error.option_needs_value": (
         "a opção {option} precisa de um valor (ou não aceita nenhum). Veja --help."
     ),
-    "error.no_such_command": "o comando {name!r} não existe. Veja `aira --help`.",
+    "error.no_such_command": "o comando {name!r} não existe. Veja `{path} --help`.",
+    "error.no_such_command_near": "o comando {name!r} não existe. Você quis dizer {nearest}?",
     "error.missing_command": "falta o comando. Veja `aira --help`.",
     "error.extra_argument": "sobrou na linha de comando: {extra}. Veja --help.",
     # what commands say

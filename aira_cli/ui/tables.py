@@ -14,16 +14,19 @@ from aira_cli.i18n import Translate
 from aira_cli.printable import Size, one_line
 from aira_cli.ui.style import console_for, decimal
 
+_NARROW = 80  # columns below which a table of many shows the first few
 _WIDE = 110  # columns from which on a last column of prose can be read
 
 
 def print_table(
-    stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[str]], *, prose: bool = True
-) -> None:
+    stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[str]], *, prose: bool = True,
+    narrow: int | None = None,
+) -> None:  # fmt: skip
     """`rows` under `heads`. A pipe gets tab-separated lines, so that cut and awk can read them.
 
     The first column is never broken; the last one, if it is `prose` that can be done without,
-    is left out of a narrow window.
+    is left out of a window that is not wide, and all but the first `narrow` columns of a narrow
+    one.
     """
     if not is_terminal(stream):
         for row in (heads, *rows):
@@ -32,6 +35,8 @@ def print_table(
         return
     console = console_for(stream)
     shown = len(heads) - (prose and console.width < _WIDE)
+    if narrow is not None and console.width < _NARROW:
+        shown = narrow
     table = Table(box=SIMPLE_HEAD, header_style="bold")
     for number, head in enumerate(heads[:shown]):
         table.add_column(head, no_wrap=number == 0)
