@@ -61,7 +61,7 @@ LEAVING = ("/sair", "/exit", "/quit")
 def steady(shown: str, home: str) -> str:
     """Without what no two runs share: times, speeds, memory, the home folder."""
     shown = re.sub(r"\s+", " ", shown.replace(home, "~"))
-    shown = re.sub(r"\d+[.,]\d+ (tokens/s|s|[kMG]?B)\b|\b0 B\b", "#", shown)
+    shown = re.sub(r"\d+([.,]\d+)? (tokens/s|s|[kMG]?B)\b", "#", shown)
     return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "#", shown)
 
 
