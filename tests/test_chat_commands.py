@@ -78,6 +78,8 @@ def conversation(chat: Opened, home: Path, which: int) -> tuple[list[str], str]:
         terminal.until(lambda s: s in MARKS)
         line = f"{name} {behind.format(home=home)}".strip()
         shown = say(terminal, line)
+        if "/edit" in names:  # the question that it prints looks like a prompt
+            shown = terminal.until(lambda s: s.splitlines()[-1].strip() in MARKS)
         said.append(f"{names} {steady(shown.partition(line)[2], str(home))}")
         help_text = shown if "/help" in names else help_text
     terminal.send(LEAVING[which] + "\r")
