@@ -5,79 +5,35 @@ from __future__ import annotations
 import base64
 import json
 import re
-import sqlite3
 import stat
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.chats import (
+    CONTROL_C,
+    CONTROL_G,
+    CONTROL_L,
+    CONTROL_R,
+    MARKS,
+    UP,
+    Opened,
+    database,
+    leave,
+    prompts,
+    rows,
+    say,
+)
 from tests.conftest import Program
 from tests.run_inside import Person
 from tests.terminal import Terminal
 from tests.tiny_checkpoints import save_tiny
-
-CONTROL_C, CONTROL_D, CONTROL_G, CONTROL_L, CONTROL_R = "\x03", "\x04", "\x07", "\x0c", "\x12"
-UP = "\x1b[A"
-
-MARKS = {"Pergunta: 👤", "Question: 👤", "Pergunta: >", "Question: >"}
-
-Opened = Callable[..., Terminal]
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model") / "tiny"
-    save_tiny(folder)
-    return folder
 
 
 @pytest.fixture
 def program(program: Program) -> Program:
     """Without our kernels: what computes is not the subject, and they may have to be compiled."""
     return Program(program.command, {**program.variables, "AIRA_KERNELS": "torch"})
-
-
-@pytest.fixture
-def chat(program: Program, tiny: Path) -> Opened:
-    def opened(
-        *flags: str, columns: int = 100, rows: int = 100, answering: bool = False,
-        **variables: str,
-    ) -> Terminal:  # fmt: skip
-        arguments = ["chat", "-m", str(tiny), "-q", "--seed", "1", "--max-new-tokens", "12", *flags]
-        terminal = Terminal(program, arguments, columns, rows, variables, answering=answering)
-        terminal.until(lambda s: "Ctrl-D" in s and MARKS & {x.strip() for x in s.split("\n")}, 30)
-        return terminal
-
-    return opened
-
-
-def prompts(screen: str) -> int:
-    return sum(screen.count(mark) for mark in MARKS)
-
-
-def say(terminal: Terminal, line: str) -> str:
-    """Sends a line; what the screen shows below it when the next prompt is there."""
-    before = terminal.screen()
-    terminal.send(line + "\r")
-    typed = line.split("\n")[0][:30].strip()
-    terminal.until(lambda s: typed in s[len(before) - 20 :] and prompts(s) > prompts(before), 20)
-    return terminal.screen()[len(before) :]
-
-
-def leave(terminal: Terminal) -> None:
-    terminal.send(CONTROL_D)
-    assert terminal.wait() == 0
-
-
-def database(program: Program) -> Path:
-    return Path(program.variables["HOME"]) / ".local" / "share" / "aira" / "history.db"
-
-
-def rows(program: Program, query: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(database(program)) as connection:
-        return connection.execute(query).fetchall()
 
 
 def test_answers_are_worked_with(chat: Opened, program: Program) -> None:
