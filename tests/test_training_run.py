@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +30,34 @@ from aira_cli.types import LocalSource, Message, Request
 from tests.tiny_checkpoints import save_tiny
 from training.language import is_foreign
 from training.lora import LAYERS, Student
-from training.pairs import PROMPT_FORMAT, Example, batch_of, encode, endless, epoch, read_pairs
+from training.pairs import (
+    PER_FACT,
+    PROMPT_FORMAT,
+    Example,
+    Pair,
+    batch_of,
+    encode,
+    endless,
+    epoch,
+    read_pairs,
+    turns,
+)
 from training.saved_run import RunFolder
 from training.train import Recipe, Run, train
 
 ROOT = Path(__file__).parent.parent
 PAIRS = [
-    (f"Quanto é {n} + 1?", "Dá " + " ".join(["mais"] * (n % 9)) + f" {n + 1}.") for n in range(40)
+    Pair(f"Quanto é {n} + 1?", "Dá " + " ".join(["mais"] * (n % 9)) + f" {n + 1}.", fact="")
+    for n in range(40)
 ]
 RECIPE = Recipe(length=1.0, unit="epochs", rank=4, rate=1e-2, size=512)
+
+
+@pytest.fixture(autouse=True)
+def plain() -> Iterator[None]:
+    """Without torch.compile, which takes half a minute for each shape."""
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +75,7 @@ def tokenizer(folder: Path) -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def examples(tokenizer: Tokenizer) -> list[Example]:
-    return [encode(*pair, tokenizer) for pair in PAIRS]
+    return [encode(pair, tokenizer) for pair in PAIRS]
 
 
 def student(folder: Path, rank: int = 4) -> Student:
@@ -70,7 +93,7 @@ def test_prompts_are_those_that_the_program_sends(
     profile = Profile(name="tiny", source=LocalSource(str(folder)), prompt_format=PROMPT_FORMAT)
     _, prompter = open_prompter(profile, Place(tmp_path, True, lambda *_: None))
     for question in ("Quem é você?", " Oi!\n", "<|im_end|> não termina"):
-        example = encode(question, "Sou eu.", tokenizer)
+        example = encode(Pair(question, "Sou eu.", fact=""), tokenizer)
         asked = prompter.prompt(Request((Message("user", question),), profile.sampling.value(), 0))
         assert example.prompt == asked.ids
         assert example.answer[-1] in prompter.stop_ids
@@ -87,7 +110,10 @@ def test_the_packaged_profile_asks_as_was_trained() -> None:
 def test_pairs_are_the_files_lines() -> None:
     paths = [*ROOT.glob("training/data/*.jsonl"), *ROOT.glob("training/prose/*.jsonl")]
     lines = [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
-    assert sorted(read_pairs()) == sorted((line["question"], line["answer"]) for line in lines)
+    told = sorted((line["question"], line["answer"]) for line in lines)
+    assert sorted((pair.question, pair.answer) for pair in read_pairs()) == told
+    facts = {f"{line['kind']} {line['key']}" for line in lines if "key" in line}
+    assert {pair.fact for pair in read_pairs()} == {"", *facts}
 
 
 def test_an_epoch_has_every_pair_once_in_batches_with_little_filling(
@@ -100,6 +126,21 @@ def test_an_epoch_has_every_pair_once_in_batches_with_little_filling(
     assert max(areas) <= 1024
     assert sum(one.length for one in many) > 0.9 * sum(areas)
     assert epoch(many, 0, 1, 1024) != batches != epoch(many, 1, 0, 1024)
+
+
+def test_facts_have_like_shares_of_an_epoch_and_their_pairs_take_turns(
+    examples: list[Example],
+) -> None:
+    facts = [(f"fact {n}", examples[at : at + n]) for n, at in ((2, 0), (6, 10), (9, 20))]
+    many = [replace(one, fact=fact) for fact, pairs in facts for one in pairs] + examples[:1]
+    for number in range(3):
+        drawn = turns(many, number)
+        assert drawn.count(examples[0]) == 1
+        assert [sum(one.fact == fact for one in drawn) for fact, _ in facts] == [PER_FACT] * 3
+    seen = [one for number in range(9) for one in turns(many, number)]
+    for fact, pairs in facts:
+        counts = {seen.count(replace(one, fact=fact)) for one in pairs}
+        assert counts == {9 * PER_FACT // len(pairs)}
 
 
 def test_batches_go_on_at_a_position(examples: list[Example]) -> None:
@@ -137,6 +178,30 @@ def test_loss_and_gradients_are_those_of_peft_alone_on_answers_only(
     assert len(made.parameters) == 2 * 7 * 2
     for name, parameter in made.parameters:
         torch.testing.assert_close(parameter.grad, theirs[name].grad, rtol=1e-3, atol=1e-6)
+
+
+def test_products_in_8_bits_are_near_those_in_float32(
+    folder: Path, examples: list[Example]
+) -> None:
+    exact, near = student(folder), student(folder)
+    near.in_eight_bits([batch_of(examples[20:])])
+    losses = [made.loss(batch_of(examples[:7])) for made in (exact, near)]
+    for loss in losses:
+        loss.backward()
+    torch.testing.assert_close(losses[1], losses[0], rtol=0.01, atol=0)
+    for (name, one), (_, other) in zip(exact.parameters, near.parameters, strict=True):
+        assert torch.cosine_similarity(one.grad.flatten(), other.grad.flatten(), 0) > 0.99, name
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="nothing to compile with")
+def test_compiled_layers_compute_what_plain_ones_do(folder: Path, examples: list[Example]) -> None:
+    made = [student(folder), student(folder)]
+    for each, stance in zip(made, ("force_eager", "default"), strict=True):
+        each.in_eight_bits([batch_of(examples[20:])])
+        with torch.compiler.set_stance(stance):
+            each.loss(batch_of(examples[:7])).backward()
+    for (name, one), (_, other) in zip(made[0].parameters, made[1].parameters, strict=True):
+        assert torch.cosine_similarity(one.grad.flatten(), other.grad.flatten(), 0) > 0.999, name
 
 
 def test_nothing_but_the_adapter_learns(folder: Path, examples: list[Example]) -> None:
@@ -199,13 +264,14 @@ def test_a_state_of_another_recipe_is_refused(
 def test_the_script_learns_and_its_adapter_loads_in_peft(folder: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    lines = [json.dumps({"question": q, "answer": a}) for q, a in PAIRS]
+    lines = [json.dumps({"question": one.question, "answer": one.answer}) for one in PAIRS]
     (data / "pairs.jsonl").write_text("\n".join(lines), encoding="utf-8")
     ran = subprocess.run(
         [sys.executable, "-m", "training.train", "--base", str(folder), "--pairs", str(tmp_path),
          "--run", str(tmp_path / "run"), "--epochs", "10", "--rank", "4", "--rate", "0.02",
          "--device", "cpu"],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "TORCH_COMPILE_DISABLE": "1"},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     told, curve = json.loads(ran.stdout), RunFolder(tmp_path / "run").curve()
@@ -214,7 +280,7 @@ def test_the_script_learns_and_its_adapter_loads_in_peft(folder: Path, tmp_path:
     adapter = tmp_path / "run/adapter"
     model = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), adapter)
     assert "100%" in ran.stderr
-    one = encode(*PAIRS[3], load_tokenizer(folder))
+    one = encode(PAIRS[3], load_tokenizer(folder))
     ids = torch.tensor([one.prompt + one.answer])
     labels = torch.tensor([[-100] * len(one.prompt) + list(one.answer)])
     assert (

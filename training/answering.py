@@ -20,7 +20,7 @@ from aira_cli.engine.local.native import kernels
 from aira_cli.engine.open import Place, open_prompter
 from aira_cli.profiles.schema import Profile
 from aira_cli.types import LocalSource, Message, Request, Sampling
-from training.pairs import encode
+from training.pairs import Pair, encode
 
 
 class Answering:
@@ -57,7 +57,8 @@ class Answering:
     @torch.inference_mode()
     def surprise(self, question: str, answer: str) -> tuple[float, int]:
         """The negative log-likelihood of the answer and its end, in nats, and how many tokens."""
-        example = encode(question, answer, self.prompter.tokenizer, self.prompter.prompt_format)
+        pair = Pair(question, answer, fact="")
+        example = encode(pair, self.prompter.tokenizer, self.prompter.prompt_format)
         ids = torch.tensor([example.prompt + example.answer], device=self.model.device)
         logits = self.model.all_logits(ids, self.model.new_cache())
         start = len(example.prompt)

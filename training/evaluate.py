@@ -53,14 +53,14 @@ class Share:
 
 @dataclass(frozen=True)
 class Result:
-    """What one model did: shares of right and foreign answers, perplexity, the first answers."""
+    """What one model did: shares of right and foreign answers, perplexity, all its answers."""
 
     known: Share
     unknown: Share
     foreign: Share
     english: Share
     perplexity: float
-    first: list[Answered]
+    answers: list[Answered]
 
 
 def measure(model: Answering, folder: Path, limit: int | None, seed: int) -> Result:
@@ -75,7 +75,7 @@ def measure(model: Answering, folder: Path, limit: int | None, seed: int) -> Res
         foreign=_share([one.foreign for one in portuguese]),
         english=_share([one.right for one in english]),
         perplexity=_perplexity(model, _lines(folder / "answers.jsonl", limit)),
-        first=known[:SHOWN],
+        answers=[*known, *unknown, *english],
     )
 
 
@@ -121,7 +121,7 @@ def as_markdown(results: dict[str, Result]) -> str:
     table = [["", *results], ["---"] * (len(results) + 1)]
     table += [[name, *cells] for name, cells in rows.items()]
     last = list(results.values())[-1]
-    shown = [f"{n}. {_shown(one)}" for n, one in enumerate(last.first, 1)]
+    shown = [f"{n}. {_shown(one)}" for n, one in enumerate(last.answers[:SHOWN], 1)]
     return "\n".join([*(f"| {' | '.join(cells)} |" for cells in table), "", *shown, ""])
 
 

@@ -1,116 +1,82 @@
-"""The base model in transformers with PEFT's LoRA on all linear layers, and its file.
+"""The model that is taught: transformers' weights, PEFT's LoRA on all linear layers, its file.
 
-PEFT makes the adapter and names its tensors; the products are done here, in fewer passes. What
-is learned is left to `train.py`.
+PEFT makes the adapter and names its tensors; what is computed with both is `llama.py`'s, what is
+learned `train.py`'s.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
-from peft.tuners.lora import Linear
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn import functional as F
 
 from aira_cli.checkpoints.open import open_checkpoint
 from aira_cli.engine.local.models.generic import load_transformers_model
+from training.eight_bits import in_eight_bits
+from training.llama import Layer, Linears, Shape, forward, largest_inputs, surprise
 from training.pairs import NO_TARGET, Batch
 
 BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"  # as it is called in adapter_config.json
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+SCALE = 2.0  # of the adapter's products: PEFT's lora_alpha by rank
 ADAPTER = "default"  # PEFT's name of a model's only adapter
 
 
-class Product(torch.autograd.Function):
-    """x Wᵀ with W = base + scale · B A already summed, and the gradients of x, A and B.
-
-    PEFT computes the two products apart, and touches each layer's output four times more: on a
-    CPU a fifth of the time. x [..., K], a [R, K], b [N, R], whole [N, K] in the number type of
-    the products.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, whole: Tensor, scale: float) -> Tensor:
-        inputs = x.to(whole.dtype)
-        ctx.save_for_backward(inputs, a, b)
-        ctx.whole, ctx.scale, ctx.dtype = whole, scale, x.dtype
-        return F.linear(inputs, whole).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, a, b = ctx.saved_tensors
-        outer = gradient.to(x.dtype)
-        of_x = (outer @ ctx.whole).to(ctx.dtype) if ctx.needs_input_grad[0] else None
-        x, outer = x.flatten(0, -2), outer.flatten(0, -2)
-        of_a = (outer @ b.to(x.dtype)).T @ x
-        of_b = outer.T @ (x @ a.to(x.dtype).T)
-        return of_x, of_a.to(a.dtype) * ctx.scale, of_b.to(b.dtype) * ctx.scale, None, None
-
-
-@dataclass
-class Layer:
-    """A linear layer with its adapter, and the sum of both in the type that is multiplied in."""
-
-    linear: Any  # PEFT's Linear
-    whole: Tensor
-
-    @property
-    def factors(self) -> tuple[Tensor, Tensor]:
-        return self.linear.lora_A[ADAPTER].weight, self.linear.lora_B[ADAPTER].weight
-
-    @torch.no_grad()
-    def sum_up(self) -> None:
-        a, b = self.factors
-        base = self.linear.get_base_layer().weight
-        scale = self.linear.scaling[ADAPTER]
-        self.whole.copy_(torch.addmm(base, b, a, alpha=scale))
-
-    def forward(self, x: Tensor) -> Tensor:
-        scale = self.linear.scaling[ADAPTER]
-        product: Tensor = Product.apply(x, *self.factors, self.whole, scale)  # type: ignore[no-untyped-call]
-        return product
-
-
 class Student:
-    """A causal model with an adapter to be trained; everything else in it stays as it is."""
+    """A Llama with an adapter to be trained; everything else in it stays as it is."""
 
     def __init__(self, model: Any, rank: int, dtype: torch.dtype) -> None:
         """`model` is transformers' own in float32; `dtype` is what its products are done in."""
-        model.config.use_cache = False
-        config = LoraConfig(
-            r=rank, lora_alpha=2 * rank, target_modules=LAYERS, task_type="CAUSAL_LM"
-        )
-        self.peft = get_peft_model(model, config)
-        self._model = model
-        self._head = model.lm_head.weight.detach().to(dtype)
-        self._layers = [_patched(m, dtype) for m in self.peft.modules() if isinstance(m, Linear)]
+        alpha = int(SCALE * rank)
+        lora = LoraConfig(r=rank, lora_alpha=alpha, target_modules=LAYERS, task_type="CAUSAL_LM")
+        self.peft = get_peft_model(model, lora)
+        self._model = model.model
+        self.device: torch.device = model.lm_head.weight.device
+        self._head: Tensor = model.lm_head.weight.detach().to(dtype)
+        self._layers = [_layer(layer, dtype) for layer in model.model.layers]
+        self._shape = Shape(_head_size(model.config), model.config.rms_norm_eps, SCALE)
+        self._forward, self._surprise = torch.compile(forward), torch.compile(surprise)
         self.parameters = [(n, p) for n, p in self.peft.named_parameters() if p.requires_grad]
 
-    @property
-    def dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self._head.dtype
-        return dtype
+    @torch.no_grad()
+    def in_eight_bits(self, batches: Sequence[Batch]) -> None:
+        """Multiplies with 8-bit weights from now on; how large inputs are is seen on `batches`.
 
-    @property
-    def device(self) -> torch.device:
-        device: torch.device = self._head.device
-        return device
+        Not in the head: its gradient has a large part and thousands of tiny ones, all of which
+        would be rounded to zero.
+        """
+        largest = [[torch.zeros(())] * 4 for _ in self._layers]
+        for batch in batches:
+            x, turn = self._start(batch.ids)
+            for number, layer in enumerate(self._layers):
+                x, seen = largest_inputs(x, turn, layer, self._shape)
+                largest[number] = _larger(largest[number], seen)
+        self._layers = [_rounded(*pair) for pair in zip(self._layers, largest, strict=True)]
 
     def loss(self, batch: Batch) -> Tensor:
         """The mean negative log-likelihood, in nats, of the batch's targets; with a gradient."""
+        x, turn = self._start(batch.ids)
+        x.requires_grad_(torch.is_grad_enabled())  # the first layer is compiled like the others
         for layer in self._layers:
-            layer.sum_up()
-        hidden = self._model.model(batch.ids).last_hidden_state  # B T C
-        asked = batch.targets != NO_TARGET
-        # a vocabulary is large: logits only where there is loss
-        logits = F.linear(hidden[asked].to(self._head.dtype), self._head)
-        return F.cross_entropy(logits.float(), batch.targets[asked])
+            x = self._forward(x, turn, layer, self._shape)
+        asked = batch.targets != NO_TARGET  # a vocabulary is large: logits only where there is loss
+        norm, targets = self._model.norm.weight, batch.targets[asked]
+        lost: Tensor = self._surprise(x[asked], targets, norm, self._head, self._shape)
+        return lost
+
+    def _start(self, ids: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """What the first layer reads, and what turns it."""
+        x = self._model.embed_tokens(ids)
+        cosine, sine = self._model.rotary_emb(
+            x, torch.arange(ids.shape[1], device=ids.device)[None]
+        )
+        return x, (cosine[0], sine[0])
 
     def save(self, folder: Path) -> None:
         """The adapter in PEFT's format, in float16."""
@@ -132,8 +98,41 @@ def load_base(path: Path, device: torch.device) -> Any:
     return load_transformers_model(open_checkpoint(path), device, torch.float32)
 
 
-def _patched(linear: Any, dtype: torch.dtype) -> Layer:
-    """The layer, computing by `Product` from now on."""
-    layer = Layer(linear, linear.get_base_layer().weight.detach().to(dtype, copy=True))
-    linear.forward = layer.forward
-    return layer
+def _larger(one: Sequence[Tensor], other: Sequence[Tensor]) -> list[Tensor]:
+    return [torch.maximum(*two) for two in zip(one, other, strict=True)]
+
+
+def _layer(layer: Any, dtype: torch.dtype) -> Layer:
+    """A layer's tensors, as PEFT left them; frozen ones in `dtype`."""
+    attention, mlp = layer.self_attn, layer.mlp
+    return Layer(
+        layer.input_layernorm.weight.detach(),
+        _linears(dtype, attention.q_proj, attention.k_proj, attention.v_proj),
+        _linears(dtype, attention.o_proj),
+        layer.post_attention_layernorm.weight.detach(),
+        _linears(dtype, mlp.gate_proj, mlp.up_proj),
+        _linears(dtype, mlp.down_proj),
+    )
+
+
+def _linears(dtype: torch.dtype, *linears: Any) -> Linears:
+    whole = torch.cat([linear.get_base_layer().weight.detach() for linear in linears]).to(dtype)
+    a = tuple(linear.lora_A[ADAPTER].weight for linear in linears)
+    return Linears(whole, a, tuple(linear.lora_B[ADAPTER].weight for linear in linears))
+
+
+def _rounded(layer: Layer, largest: Sequence[Tensor]) -> Layer:
+    """The layer with its frozen weights in 8 bits."""
+    four = (layer.qkv, layer.out, layer.gate_up, layer.down)
+    qkv, out, gate_up, down = (
+        linears._replace(frozen=in_eight_bits(linears.frozen, seen))
+        for linears, seen in zip(four, largest, strict=True)
+    )
+    return layer._replace(qkv=qkv, out=out, gate_up=gate_up, down=down)
+
+
+def _head_size(config: Any) -> int:
+    size: int = (
+        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    )
+    return size

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,17 @@ TRAINING = Path(__file__).parent
 PROMPT_FORMAT = "chatml"
 END = "<|im_end|>"
 NO_TARGET = -100  # what cross_entropy leaves out
+PER_FACT = 6  # pairs in an epoch
 _CHUNK = 40  # batches whose examples are sorted by length together
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A question and its answer. Pairs of one `fact` say the same in other words."""
+
+    question: str
+    answer: str
+    fact: str
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,7 @@ class Example:
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
+    fact: str = ""  # empty: alone
 
     @property
     def length(self) -> int:
@@ -53,21 +64,23 @@ class Batch:
         return Batch(self.ids.to(device), self.targets.to(device), self.tokens)
 
 
-def read_pairs(folder: Path = TRAINING) -> list[tuple[str, str]]:
+def read_pairs(folder: Path = TRAINING) -> list[Pair]:
     """All questions and answers of data/ and prose/ under `folder`, in the files' order."""
     paths = [path for name in ("data", "prose") for path in sorted((folder / name).glob("*.jsonl"))]
     lines = (line for path in paths for line in path.read_text(encoding="utf-8").splitlines())
-    pairs = (json.loads(line) for line in lines)
-    return [(pair["question"], pair["answer"]) for pair in pairs]
+    return [_pair(json.loads(line)) for line in lines]
 
 
-def encode(
-    question: str, answer: str, tokenizer: Tokenizer, prompt_format: str = PROMPT_FORMAT
-) -> Example:
+def _pair(line: Mapping[str, str]) -> Pair:
+    fact = f"{line['kind']} {line['key']}" if "key" in line else ""
+    return Pair(line["question"], line["answer"], fact)
+
+
+def encode(pair: Pair, tokenizer: Tokenizer, prompt_format: str = PROMPT_FORMAT) -> Example:
     """The ids of a single question, as the program sends it, and of what is to follow."""
-    prompt = build_prompt(prompt_format, [Message("user", question)], tokenizer).ids
-    said = tokenizer.encode_text(answer, first=False)
-    return Example(prompt, (*said, tokenizer.control(END).id))
+    prompt = build_prompt(prompt_format, [Message("user", pair.question)], tokenizer).ids
+    said = tokenizer.encode_text(pair.answer, first=False)
+    return Example(prompt, (*said, tokenizer.control(END).id), pair.fact)
 
 
 def batch_of(examples: Sequence[Example]) -> Batch:
@@ -82,10 +95,25 @@ def batch_of(examples: Sequence[Example]) -> Batch:
     return Batch(ids, targets, sum(example.length for example in examples))
 
 
+def turns(examples: Sequence[Example], number: int) -> list[Example]:
+    """What epoch `number` has: PER_FACT pairs of each fact, so that facts with many phrasings
+    push none aside; their pairs take turns from epoch to epoch. What has no fact is there once."""
+    facts: dict[str, list[Example]] = {}
+    taken = [example for example in examples if not example.fact]
+    for example in examples:
+        if example.fact:
+            facts.setdefault(example.fact, []).append(example)
+    first = number * PER_FACT
+    for pairs in facts.values():
+        taken += [pairs[(first + at) % len(pairs)] for at in range(PER_FACT)]
+    return taken
+
+
 def epoch(examples: Sequence[Example], seed: int, number: int, size: int) -> list[list[Example]]:
-    """All examples in a random order of batches, none of more than `size` ids in B x T."""
+    """An epoch in a random order of batches, none of more than `size` ids in B x T."""
     chance = random.Random(f"{seed} {number}")
-    drawn = chance.sample(examples, len(examples))
+    drawn = turns(examples, number)
+    chance.shuffle(drawn)
     mean = sum(example.length for example in drawn) / len(drawn)
     together = max(1, round(_CHUNK * size / mean))
     chunks = (drawn[at : at + together] for at in range(0, len(drawn), together))

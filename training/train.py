@@ -2,16 +2,19 @@
 
 How pairs become batches is `pairs.py`'s, the model `lora.py`'s, what is kept `saved_run.py`'s.
 
-    python -m training.train --minutes 85
-    python -m training.train --minutes 85 --resume
+    python -m training.train
+    python -m training.train --resume
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import math
+import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +26,7 @@ from typing import Any
 import torch
 
 from aira_cli.checkpoints.open import open_checkpoint
-from aira_cli.engine.local.device import fast_dtype, pick_device
+from aira_cli.engine.local.device import cpu_has_bfloat16, fast_dtype, pick_device
 from aira_cli.environment import Environment
 from aira_cli.profiles.store import ProfileStore
 from aira_cli.prompts.tokenizer import Tokenizer, load_tokenizer, tokenizer_from_gguf
@@ -46,7 +49,9 @@ BASE_PROFILE = "smollm2-135m"
 WARM_UP = 40  # steps
 LAST_RATE = 0.02  # of the highest
 CLIP = 1.0  # longest gradient
+LOOKED_AT = 4  # batches, before the base is put in 8 bits
 SAVE_SECONDS, SAY_SECONDS = 180, 10
+PRODUCTS = ("float32", "bfloat16", "float16", "int8")
 SMOOTHED = 50  # steps whose mean loss is told
 
 
@@ -59,7 +64,15 @@ class Recipe:
     seed: int = 0
     rank: int = 32
     rate: float = 2e-3
-    size: int = 1024  # of a batch, in ids
+    size: int = 512  # of a batch, in ids
+    products: str = "float32"  # what is multiplied in: a number type of torch, or int8
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What is not in 8 bits."""
+        dtype = torch.float32 if self.products == "int8" else getattr(torch, self.products)
+        assert isinstance(dtype, torch.dtype)
+        return dtype
 
 
 class Run:
@@ -72,7 +85,9 @@ class Run:
         self.examples = examples
         self.epoch_steps = len(epoch(examples, recipe.seed, 0, recipe.size))
         tensors = [parameter for _, parameter in student.parameters]
-        self.optimizer = torch.optim.AdamW(tensors, lr=recipe.rate, weight_decay=0.0)
+        self.optimizer = torch.optim.AdamW(tensors, lr=recipe.rate, weight_decay=0.0, fused=True)
+        if recipe.products == "int8":
+            student.in_eight_bits(list(itertools.islice(self.batches(), LOOKED_AT)))
 
     @property
     def done(self) -> float:
@@ -165,7 +180,6 @@ def summary(run: Run, folder: RunFolder) -> dict[str, Any]:
         "last_loss": round(_mean(losses[-SMOOTHED:]), 3),
         "device": str(run.student.device),
         "threads": torch.get_num_threads(),
-        "products": str(run.student.dtype).removeprefix("torch."),
         "torch": torch.__version__,
     }
 
@@ -210,7 +224,7 @@ def _mean(numbers: Sequence[float]) -> float:
 def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, help="how long to train (default: 85)")
+    length.add_argument("--minutes", type=float, help="how long to train (default: 80)")
     length.add_argument("--epochs", type=float, help="how often to see all pairs, instead")
     parser.add_argument("--run", type=Path, default=TRAINING / "runs" / "embedded", help="folder")
     parser.add_argument("--resume", action="store_true", help="go on where the run was saved")
@@ -220,24 +234,36 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--rank", type=int, default=Recipe.rank)
     parser.add_argument("--rate", type=float, default=Recipe.rate, help="highest learning rate")
+    parser.add_argument("--products", choices=PRODUCTS, help="default: the device's fastest")
     parser.add_argument("--size", type=int, default=Recipe.size, help="of a batch, in token ids")
     return parser.parse_args()
 
 
 def _recipe(flags: argparse.Namespace) -> Recipe:
     by_time = flags.epochs is None
-    length = (flags.minutes or 85.0) if by_time else flags.epochs
+    length = (flags.minutes or 80.0) if by_time else flags.epochs
     unit = "minutes" if by_time else "epochs"
-    return Recipe(length, unit, flags.seed, flags.rank, flags.rate, flags.size)
+    device = pick_device(flags.device)
+    products = flags.products or fast_products(device)
+    return Recipe(length, unit, flags.seed, flags.rank, flags.rate, flags.size, products)
+
+
+def fast_products(device: torch.device) -> str:
+    """What `device` multiplies fastest: 8-bit integers on a CPU without bfloat16."""
+    if device.type == "cpu" and torch.cpu._is_vnni_supported() and not cpu_has_bfloat16():
+        return "int8"
+    return str(fast_dtype(device)).removeprefix("torch.")
 
 
 def main() -> None:
     flags = _flags()
     recipe, folder, device = _recipe(flags), RunFolder(flags.run), pick_device(flags.device)
     path, tokenizer = open_base(flags.base)
-    examples = [encode(*pair, tokenizer) for pair in read_pairs(flags.pairs)]
+    examples = [encode(pair, tokenizer) for pair in read_pairs(flags.pairs)]
+    if shutil.which(os.environ.get("CXX", "g++")) is None:  # what torch.compile needs
+        torch.compiler.set_stance("force_eager")
     torch.manual_seed(recipe.seed)  # where the adapter starts from
-    run = Run(Student(load_base(path, device), recipe.rank, fast_dtype(device)), examples, recipe)
+    run = Run(Student(load_base(path, device), recipe.rank, recipe.dtype), examples, recipe)
     if flags.resume and folder.begun:
         run.restore(folder)
     else:
