@@ -24,7 +24,7 @@ TRAINING = Path(__file__).parent
 SEED = 2
 KNOWN_PER_KIND = 6  # held-out questions of each kind about facts in the data
 ANSWERS = 100  # generated pairs for perplexity, beside as many written ones
-ATTEMPTS = 40  # questions looked at before a fact is left with fewer pairs
+ATTEMPTS = 120  # questions looked at before a fact is left with fewer pairs
 
 
 @dataclass(frozen=True)
