@@ -133,6 +133,8 @@ def _shown(one: Answered) -> str:
 def profiles(flags: argparse.Namespace, environment: Environment) -> dict[str, Profile]:
     """By name what is measured: the base with its own profile, and the adapter with its."""
     base = ProfileStore(environment.config_dir).load(BASE_PROFILE)
+    if flags.only == "base":
+        return {"base": base}
     fields = ("temperature", "top_p", "repetition_penalty")
     given = {name: getattr(flags, name) for name in fields if getattr(flags, name) is not None}
     if flags.adapter is None:
@@ -140,8 +142,7 @@ def profiles(flags: argparse.Namespace, environment: Environment) -> dict[str, P
     else:
         ours = adapted(base.model_copy(update={"prompt_format": PROMPT_FORMAT}), flags.adapter)
     ours = ours.model_copy(update={"sampling": ours.sampling.model_copy(update=given)})
-    both = {"base": base, "adapter": ours}
-    return both if flags.only is None else {flags.only: both[flags.only]}
+    return {"adapter": ours} if flags.only else {"base": base, "adapter": ours}
 
 
 def _flags() -> argparse.Namespace:
