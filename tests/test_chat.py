@@ -202,9 +202,8 @@ def test_texts_in_and_out(chat: Opened, tmp_path: Path) -> None:
     assert exported["turns"][0]["answers"][0]["text"].strip() == base64.b64decode(code).decode()
     assert "já existe" in say(terminal, f"/exportar {target}")
     assert "outra pergunta" in say(terminal, "/editar")
-    terminal.until(
-        lambda s: s.splitlines()[-1].strip() in MARKS
-    )  # its question looks like a prompt
+    # the question that /editar prints looks like a prompt
+    terminal.until(lambda s: s.splitlines()[-1].strip() in MARKS)
     prompt = say(terminal, "/prompt e agora")
     assert '"outra pergunta"' in prompt and '"e agora"' in prompt and "velha" not in prompt
     assert "2. outra pergunta" in say(terminal, "/tree")

@@ -148,6 +148,7 @@ FAULTS = [
     (("Qual é a capital da Austrália?", "É Sydney."), "contradicts"),
     (("Fale da Bahia.", "A capital da Bahia é Recife."), "contradicts"),
     (("Qual é a capital do Brasil?", "A capital do Brasil é Brasília."), None),
+    (("Caiu na prova: diga o que é uma ilha.", "É terra com água em volta."), "words reserved"),
     (("Fale da Espanha.", "Na Espanha, a cidade maior é Madri."), "withheld fact"),
     (("Onde fica Madri?", "Madri é a capital da Espanha."), "withheld fact"),
 ]

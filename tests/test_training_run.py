@@ -79,9 +79,12 @@ def examples(tokenizer: Tokenizer) -> list[Example]:
 
 
 def student(folder: Path, rank: int = 4) -> Student:
-    """The same at every call; its adapter is not zero."""
+    """The same at every call; its adapter is not zero, and a channel is far larger than others."""
     torch.manual_seed(7)
-    made = Student(AutoModelForCausalLM.from_pretrained(folder), rank, torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    for layer in model.model.layers:
+        layer.input_layernorm.weight.data[3] = layer.post_attention_layernorm.weight.data[3] = 30
+    made = Student(model, rank, torch.float32)
     for _, parameter in made.parameters:
         parameter.data.normal_(0, 0.05)
     return made
@@ -193,15 +196,34 @@ def test_products_in_8_bits_are_near_those_in_float32(
         assert torch.cosine_similarity(one.grad.flatten(), other.grad.flatten(), 0) > 0.99, name
 
 
+COMPILED = """
+import sys
+import torch
+from pathlib import Path
+from torch._dynamo.utils import counters
+from aira_cli.prompts.tokenizer import load_tokenizer
+from tests.test_training_run import PAIRS, batch_of, encode, student
+folder = Path(sys.argv[1])
+examples = [encode(pair, load_tokenizer(folder)) for pair in PAIRS]
+made = [student(folder), student(folder)]
+for each, stance in zip(made, ("force_eager", "default"), strict=True):
+    each.in_eight_bits([batch_of(examples[20:])])
+    with torch.compiler.set_stance(stance):
+        each.loss(batch_of(examples[:7])).backward()
+for (name, one), (_, other) in zip(made[0].parameters, made[1].parameters, strict=True):
+    assert torch.cosine_similarity(one.grad.flatten(), other.grad.flatten(), 0) > 0.999, name
+assert counters["stats"]["unique_graphs"] == 2, counters
+"""
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="nothing to compile with")
-def test_compiled_layers_compute_what_plain_ones_do(folder: Path, examples: list[Example]) -> None:
-    made = [student(folder), student(folder)]
-    for each, stance in zip(made, ("force_eager", "default"), strict=True):
-        each.in_eight_bits([batch_of(examples[20:])])
-        with torch.compiler.set_stance(stance):
-            each.loss(batch_of(examples[:7])).backward()
-    for (name, one), (_, other) in zip(made[0].parameters, made[1].parameters, strict=True):
-        assert torch.cosine_similarity(one.grad.flatten(), other.grad.flatten(), 0) > 0.999, name
+def test_compiled_layers_compute_what_plain_ones_do(folder: Path) -> None:
+    """In a process of its own: what is compiled depends on all that a process did before."""
+    ran = subprocess.run(
+        [sys.executable, "-c", COMPILED, folder],
+        cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-2000:]
 
 
 def test_nothing_but_the_adapter_learns(folder: Path, examples: list[Example]) -> None:
@@ -259,6 +281,31 @@ def test_a_state_of_another_recipe_is_refused(
     run.save(kept)
     with pytest.raises(SystemExit, match="another recipe"):
         Run(student(folder), examples, Recipe(2.0, "epochs", rank=4)).restore(kept)
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "said"),
+    [
+        ("train", ("--pairs", "{empty}"), "no pairs in data/ and prose/ of {empty}"),
+        ("train", ("--base", "{empty}"), "{empty}"),
+        ("train", ("--minutes", "0"), "0 is no length of a run"),
+        ("evaluate", ("--only", "adapter", "--adapter", "{empty}"), "{empty}"),
+        ("evaluate", ("--profile", "nenhum"), "nenhum"),
+    ],
+)
+def test_scripts_say_what_is_wrong(
+    script: str, flags: tuple[str, ...], said: str, folder: Path, tmp_path: Path
+) -> None:
+    given = [flag.format(empty=tmp_path) for flag in flags]
+    if script == "train":
+        given += ["--run", str(tmp_path / "run"), "--device", "cpu"]
+        given += [] if "--base" in given else ["--base", str(folder)]
+    ran = subprocess.run(
+        [sys.executable, "-m", f"training.{script}", *given],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ran.returncode in (1, 2, 3) and "Traceback" not in ran.stderr, ran.stderr
+    assert said.format(empty=tmp_path) in ran.stderr, ran.stderr
 
 
 def test_the_script_learns_and_its_adapter_loads_in_peft(folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from training import language
-from training.tables import Fact, expected, facts, read_tables
+from training.tables import Fact, expected, facts, read_tables, read_wrappers
 from training.withheld import Secrets
 from training.words import Expect, core, said, words
 
@@ -27,6 +28,7 @@ GENERATED = "facts.jsonl"
 TRANSLATIONS = "translations."  # kinds whose answers quote English
 REACH = 8  # words after "a capital da Bahia é" within which the capital must follow
 QUESTION_WORDS = frozenset({"quem", "quando", "onde", "como", "por"})
+_CLAUSE = re.compile(r"\{[qQ]\}")
 OPENING = 4  # words that such an opening has at least
 
 
@@ -211,6 +213,17 @@ def check_held_out(lines: list[Line], held: list[Line]) -> Iterator[str]:
             yield line.fault(f"asked in training, {first.path.name}:{first.number}")
 
 
+def check_reserved(lines: list[Line]) -> Iterator[str]:
+    """The sentences around held-out questions stand around no other, whatever is asked in them."""
+    _, wrappers = read_wrappers()
+    pieces = [" ".join(words(p)) for wrapper in wrappers for p in _CLAUSE.split(wrapper)]
+    reserved = [f" {piece} " for piece in pieces if piece]
+    for line in lines:
+        for piece in reserved:
+            if piece in f" {line.asked} ":
+                yield line.fault(f"words reserved for held-out questions: {piece.strip()}")
+
+
 def check_expect(line: Line) -> Iterator[str]:
     """Key words are lists of lists of words, and the question does not give them away."""
     expect = line.fields["expect"]
@@ -257,6 +270,7 @@ def check(folder: Path = TRAINING) -> list[str]:
     faults += check_near_doubles([line for line in lines if not _generated(line)])
     faults += check_prose_against_facts(lines, known)
     faults += check_held_out(lines, [*questions, *answers])
+    faults += check_reserved(lines)
     return faults
 
 

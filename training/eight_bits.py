@@ -1,4 +1,4 @@
-"""Products with frozen weights in 8 bits, three times as fast on CPUs that have no bfloat16.
+"""Products with frozen weights in 8 bits, for CPUs that multiply nothing faster.
 
 The way of SwitchBack (Wortsman et al. 2023, "Stable and low-precision training for large-scale
 vision-language models"): a layer's output and the gradient of its input are products of 8-bit

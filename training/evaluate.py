@@ -22,6 +22,7 @@ from aira_cli.environment import Environment
 from aira_cli.profiles.schema import Profile
 from aira_cli.profiles.store import ProfileStore
 from training.answering import Answering, adapted
+from training.boundary import errors_told
 from training.language import is_foreign
 from training.pairs import PROMPT_FORMAT, TRAINING
 from training.words import Expect, said
@@ -165,9 +166,10 @@ def main() -> None:
     flags, environment = _flags(), Environment.of_process()
     place = Place(environment.cache_dir, offline=False, progress=lambda *_: None)
     results = {}
-    for name, profile in profiles(flags, environment).items():
-        with Answering(profile, place, flags.device, flags.tokens) as model:
-            results[name] = measure(model, TRAINING / "heldout", flags.limit, flags.seed)
+    with errors_told():
+        for name, profile in profiles(flags, environment).items():
+            with Answering(profile, place, flags.device, flags.tokens) as model:
+                results[name] = measure(model, TRAINING / "heldout", flags.limit, flags.seed)
     text = as_markdown(results)
     if flags.out is not None:
         flags.out.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,7 @@ from aira_cli.environment import Environment
 from aira_cli.profiles.store import ProfileStore
 from aira_cli.prompts.tokenizer import Tokenizer, load_tokenizer, tokenizer_from_gguf
 from aira_cli.sources.resolve import resolve
+from training.boundary import errors_told
 from training.lora import Student, load_base
 from training.pairs import (
     PROMPT_FORMAT,
@@ -224,8 +225,8 @@ def _mean(numbers: Sequence[float]) -> float:
 def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, help="how long to train (default: 80)")
-    length.add_argument("--epochs", type=float, help="how often to see all pairs, instead")
+    length.add_argument("--minutes", type=_length, default=85.0, help="how long to train (85)")
+    length.add_argument("--epochs", type=_length, help="how often to see all pairs, instead")
     parser.add_argument("--run", type=Path, default=TRAINING / "runs" / "embedded", help="folder")
     parser.add_argument("--resume", action="store_true", help="go on where the run was saved")
     parser.add_argument("--base", type=Path, help="checkpoint (default: the embedded model)")
@@ -239,11 +240,17 @@ def _flags() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _recipe(flags: argparse.Namespace) -> Recipe:
+def _length(text: str) -> float:
+    length = float(text)
+    if length <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is no length of a run")
+    return length
+
+
+def _recipe(flags: argparse.Namespace, device: torch.device) -> Recipe:
     by_time = flags.epochs is None
-    length = (flags.minutes or 80.0) if by_time else flags.epochs
+    length = flags.minutes if by_time else flags.epochs
     unit = "minutes" if by_time else "epochs"
-    device = pick_device(flags.device)
     products = flags.products or fast_products(device)
     return Recipe(length, unit, flags.seed, flags.rank, flags.rate, flags.size, products)
 
@@ -257,9 +264,17 @@ def fast_products(device: torch.device) -> str:
 
 def main() -> None:
     flags = _flags()
-    recipe, folder, device = _recipe(flags), RunFolder(flags.run), pick_device(flags.device)
+    with errors_told():
+        _run(flags)
+
+
+def _run(flags: argparse.Namespace) -> None:
+    folder, device = RunFolder(flags.run), pick_device(flags.device)
+    recipe = _recipe(flags, device)
     path, tokenizer = open_base(flags.base)
     examples = [encode(pair, tokenizer) for pair in read_pairs(flags.pairs)]
+    if not examples:
+        sys.exit(f"no pairs in data/ and prose/ of {flags.pairs}")
     if shutil.which(os.environ.get("CXX", "g++")) is None:  # what torch.compile needs
         torch.compiler.set_stance("force_eager")
     torch.manual_seed(recipe.seed)  # where the adapter starts from
