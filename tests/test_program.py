@@ -16,14 +16,15 @@ from tests.terminal import Terminal
 
 
 def test_ask_answers_with_real_weights_and_says_why(program: Program, embedded_gguf: Path) -> None:
-    ran = program("ask", "Qual a capital do Brasil?", "--max-new-tokens", "12", "--seed", "1")
+    ran = program("ask", "Qual a capital do Brasil?", "--max-new-tokens", "12")
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
     assert lines[0] == "Pergunta: 👤 Qual a capital do Brasil?"
     assert lines[2].startswith("Resposta 1: 🤖 ") and len(lines[2]) > 20
     assert "\x1b" not in ran.stdout + ran.stderr
+    assert "Brasília" in lines[2]
     (note,) = ran.stderr.splitlines()
-    assert "smollm2-135m" in note and "ttl-460m-awq" in note and "127.0.0.1:9" in note
+    assert "embedded" in note and "ttl-460m-awq" in note and "127.0.0.1:9" in note
 
 
 def test_the_embedded_model_knows_english(program: Program, embedded_gguf: Path) -> None:
@@ -67,7 +68,7 @@ def test_a_silent_hub_costs_three_seconds(program: Program, embedded_gguf: Path)
             note = child.stderr.readline()
             waited = time.monotonic() - began
             child.communicate(timeout=120)
-    assert "smollm2-135m" in note
+    assert "embedded" in note
     assert waited < 15  # three seconds and the interpreter's start, on a machine under load
 
 
@@ -198,7 +199,7 @@ def test_doctor_says_what_will_run(program: Program, embedded_gguf: Path) -> Non
     ran = program("doctor", "--lang", "en")
     assert ran.returncode == 0, ran.stderr
     assert "torch" in ran.stdout and "cpu" in ran.stdout
-    assert "does not answer" in ran.stdout and "smollm2-135m →" in ran.stdout
+    assert "does not answer" in ran.stdout and "embedded →" in ran.stdout
 
 
 def test_a_full_disk_is_told(program: Program) -> None:

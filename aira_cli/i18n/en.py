@@ -553,7 +553,8 @@ MESSAGES: dict[str, str] = {
     "opening.loading": "Loading {name}…",
     "opening.embedded": (
         "{default} is not on this machine and cannot be fetched now ({why}): the embedded model "
-        "{used} answers, made for English, poor at Portuguese."
+        "{used} answers, a small demonstration that makes up what it was not taught.\n"
+        "It speaks Portuguese; for English, choose --model smollm2-135m."
     ),
     "layout.question": "Question: {mark} {text}",
     "layout.answer": "Answer {number}: {mark}",

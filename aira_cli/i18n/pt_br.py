@@ -566,7 +566,7 @@ MESSAGES: dict[str, str] = {
     "opening.loading": "Carregando {name}…",
     "opening.embedded": (
         "{default} não está nesta máquina nem pode ser baixado agora ({why}): responde o modelo "
-        "embutido {used}, feito para inglês, de português fraco."
+        "embutido {used}, uma demonstração pequena, que inventa o que não aprendeu."
     ),
     "layout.question": "Pergunta: {mark} {text}",
     "layout.answer": "Resposta {number}: {mark}",

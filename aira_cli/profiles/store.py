@@ -22,7 +22,7 @@ from aira_cli.profiles.yaml_file import read_mapping, validate
 from aira_cli.types import HubSource, LocalSource
 
 DEFAULT_MODEL = "ttl-460m-awq"
-EMBEDDED_MODEL = "smollm2-135m"
+EMBEDDED_MODEL = "embedded"
 
 _REPLACED = {"source", "tokenizer", "adapter"}
 _HUB_NAME = re.compile(r"(?P<repo>[\w][\w.-]*/[\w.-]+)(?::(?P<file>[\w./-]+\.gguf))?")
