@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +27,15 @@ TRAINING = Path(__file__).parent
 PROMPT_FORMAT = "chatml"
 END = "<|im_end|>"
 NO_TARGET = -100  # what cross_entropy leaves out
-PER_FACT = 6  # pairs in an epoch
+PER_FACT = 4  # pairs in an epoch, at least
+PER_KIND = 100  # and of all facts of a kind together, at least
 _CHUNK = 40  # batches whose examples are sorted by length together
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A question and its answer. Pairs of one `fact` say the same in other words."""
+    """A question and its answer. Pairs of one `fact`, whose first word is its kind, say the same in
+    other words."""
 
     question: str
     answer: str
@@ -96,17 +100,23 @@ def batch_of(examples: Sequence[Example]) -> Batch:
 
 
 def turns(examples: Sequence[Example], number: int) -> list[Example]:
-    """What epoch `number` has: PER_FACT pairs of each fact, so that facts with many phrasings
-    push none aside; their pairs take turns from epoch to epoch. What has no fact is there once."""
+    """What epoch `number` has: the same number of pairs of each fact of a kind, so that facts with
+    many phrasings push none aside, and enough of a kind that all its words are met. A fact's pairs
+    take turns from epoch to epoch. What has no fact is there once."""
     facts: dict[str, list[Example]] = {}
     taken = [example for example in examples if not example.fact]
     for example in examples:
         if example.fact:
             facts.setdefault(example.fact, []).append(example)
-    first = number * PER_FACT
-    for pairs in facts.values():
-        taken += [pairs[(first + at) % len(pairs)] for at in range(PER_FACT)]
+    size = Counter(_kind(fact) for fact in facts)
+    for fact, pairs in facts.items():
+        many = max(PER_FACT, math.ceil(PER_KIND / size[_kind(fact)]))
+        taken += [pairs[(number * many + at) % len(pairs)] for at in range(many)]
     return taken
+
+
+def _kind(fact: str) -> str:
+    return fact.partition(" ")[0]
 
 
 def epoch(examples: Sequence[Example], seed: int, number: int, size: int) -> list[list[Example]]:

@@ -52,12 +52,13 @@ def training_questions(
         yield capitalized(first.format_map(fact.row)) + "?", answer(fact, kind, first, draw)
     while True:
         for template in draw.sample(kind.questions, len(kind.questions)):
-            text = template.format_map(fact.row)
+            told = fact.in_other_words(draw)
+            text = template.format_map(told.row)
             if is_clause(template):
                 plain = draw.random() < PLAIN
                 text = f"{text}?" if plain else wrapped(text, wrappers, draw)
             question = roughened(capitalized(text), fact.table.spelled, draw)
-            yield question, answer(fact, kind, template, draw)
+            yield question, answer(told, kind, template, draw)
 
 
 def reserved_questions(

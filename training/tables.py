@@ -6,8 +6,10 @@ it in templates. What is drawn from all this, and how it is phrased, is `build.p
 
 from __future__ import annotations
 
+import copy
+import random
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -86,12 +88,16 @@ class Relation:
 
 @dataclass(frozen=True)
 class Table:
-    """`also` lists other right forms of a cell; `spelled` tables are about letters and accents."""
+    """`also` lists other right forms of a cell; `spelled` tables are about letters and accents.
+
+    `others` has, by a row's subject, more cells for its column `other`: training draws one.
+    """
 
     name: str
     rows: list[Row]
     relations: list[Relation]
     also: dict[str, list[str]] = field(default_factory=dict)
+    others: dict[str, list[str]] = field(default_factory=dict)
     spelled: bool = False
 
 
@@ -114,6 +120,16 @@ class Fact:
     @property
     def withheld(self) -> bool:
         return self.subject in self.relation.withheld
+
+    def in_other_words(self, draw: random.Random) -> Fact:
+        """The same fact, with one of its `others` or its own cell in the column `other`."""
+        others = self.table.others.get(self.subject)
+        if not others:
+            return self
+        column = "o_other" if "o_other" in self.row else "other"
+        row = copy.copy(self.row)
+        row[column] = draw.choice([row[column], *others])
+        return replace(self, row=row)
 
 
 def read_tables(folder: Path = FACTS) -> list[Table]:
@@ -171,6 +187,7 @@ def _table(name: str, content: dict[str, Any], shapes: dict[str, Any]) -> Table:
         rows=[Row(columns, row) for row in cells],
         relations=[_relation(n, spec, shapes) for n, spec in content["relations"].items()],
         also=content.get("also", {}),
+        others=content.get("others", {}),
         spelled=content.get("spelled") == "yes",
     )
 
