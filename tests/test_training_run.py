@@ -118,6 +118,8 @@ def test_pairs_are_the_files_lines() -> None:
     told = sorted((line["question"], line["answer"]) for line in lines)
     assert sorted((pair.question, pair.answer) for pair in read_pairs()) == told
     facts = {f"{line['kind']} {line['key']}" for line in lines if "key" in line}
+    often = ("identity", "smalltalk", "refusal", "unknown")
+    facts |= {f"{line['kind']} {line['question']}" for line in lines if line["kind"] in often}
     assert {pair.fact for pair in read_pairs()} == {"", *facts}
 
 

@@ -29,6 +29,7 @@ END = "<|im_end|>"
 NO_TARGET = -100  # what cross_entropy leaves out
 PER_FACT = 4  # pairs in an epoch, at least
 PER_KIND = 100  # and of all facts of a kind together, at least
+OFTEN = {"identity", "smalltalk", "refusal", "unknown"}  # written pairs met as often as facts
 _CHUNK = 40  # batches whose examples are sorted by length together
 
 
@@ -76,8 +77,9 @@ def read_pairs(folder: Path = TRAINING) -> list[Pair]:
 
 
 def _pair(line: Mapping[str, str]) -> Pair:
-    fact = f"{line['kind']} {line['key']}" if "key" in line else ""
-    return Pair(line["question"], line["answer"], fact)
+    kind, question = line["kind"], line["question"]
+    key = line.get("key", question if kind in OFTEN else "")
+    return Pair(question, line["answer"], f"{kind} {key}" if key else "")
 
 
 def encode(pair: Pair, tokenizer: Tokenizer, prompt_format: str = PROMPT_FORMAT) -> Example:
