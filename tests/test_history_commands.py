@@ -186,8 +186,8 @@ def test_a_full_disk_costs_the_record_alone(program: Program, tiny: str, tmp_pat
 def test_stopped_in_mid_answer(
     program: Program, embedded_gguf: Path, tiny: str, how: signal.Signals
 ) -> None:
-    command = [program.command, "ask", "Tell me a long story.", "-q", "-n", "1",
-               "--max-new-tokens", "2000", "--repetition-penalty", "1.05"]  # fmt: skip
+    command = [program.command, "ask", "Tell me a long story.", "-m", "smollm2-135m", "-q",
+               "-n", "1", "--max-new-tokens", "2000", "--repetition-penalty", "1.05"]  # fmt: skip
     with subprocess.Popen(
         command, env=dict(program.variables), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     ) as running:

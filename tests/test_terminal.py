@@ -19,8 +19,11 @@ CONTROL_C = "\x03"
 
 @pytest.fixture
 def window(program: Program, embedded_gguf: Path) -> Callable[..., Terminal]:
+    """With the embedded model for English, which has more to say than the one for Portuguese."""
+    talkative = Program(program.command, {**program.variables, "AIRA_MODEL": "smollm2-135m"})
+
     def opened(*arguments: str, columns: int = 80, rows: int = 24) -> Terminal:
-        return Terminal(program, arguments, columns, rows)
+        return Terminal(talkative, arguments, columns, rows)
 
     return opened
 
