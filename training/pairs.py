@@ -77,7 +77,7 @@ def read_pairs(folder: Path = TRAINING) -> list[Pair]:
 
 
 def _pair(line: Mapping[str, str]) -> Pair:
-    kind, question = line["kind"], line["question"]
+    kind, question = line.get("kind", ""), line["question"]
     key = line.get("key", question if kind in OFTEN else "")
     return Pair(question, line["answer"], f"{kind} {key}" if key else "")
 
