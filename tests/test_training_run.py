@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 import peft
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from aira_cli.engine.open import Place, open_prompter
@@ -318,18 +319,40 @@ def test_scripts_say_what_is_wrong(
     assert said.format(empty=tmp_path) in ran.stderr, ran.stderr
 
 
-def test_the_script_learns_and_its_adapter_loads_in_peft(folder: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
+def trained(folder: Path, data: Path, run: str, *flags: str, by: Sequence[str] = ("-m",)) -> Any:
+    """What the script did and said, on PAIRS."""
+    (data / "data").mkdir(exist_ok=True)
     lines = [json.dumps({"question": one.question, "answer": one.answer}) for one in PAIRS]
-    (data / "pairs.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    ran = subprocess.run(
-        [sys.executable, "-m", "training.train", "--base", str(folder), "--pairs", str(tmp_path),
-         "--run", str(tmp_path / "run"), "--epochs", "10", "--rank", "4", "--rate", "0.02",
-         "--device", "cpu"],
+    (data / "data/pairs.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, *by, "training.train", "--base", str(folder), "--pairs", str(data),
+         "--run", str(data / run), "--rank", "4", "--device", "cpu", *flags],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
         env={**os.environ, "TORCH_COMPILE_DISABLE": "1"},
     )  # fmt: skip
+
+
+def test_two_processes_learn_what_one_does(folder: Path, tmp_path: Path) -> None:
+    """Up to the order in which gradients are added."""
+    flags = ("--epochs", "2", "--products", "float32", "--size", "1024")
+    two = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--")
+    curves = []
+    for name, by in (("one", ("-m",)), ("two", two)):
+        ran = trained(folder, tmp_path, name, *flags, by=by)
+        assert ran.returncode == 0, ran.stderr
+        assert json.loads(ran.stdout)["processes"] == len(curves) + 1
+        curves.append(without_times(RunFolder(tmp_path / name)))
+    one, two_ = ([line["loss"] for line in curve] for curve in curves)
+    assert len(one) > 4 and one == pytest.approx(two_, rel=1e-4)
+    adapters = [
+        load_file(tmp_path / name / "adapter/adapter_model.safetensors") for name in ("one", "two")
+    ]
+    for name, tensor in adapters[0].items():
+        assert torch.allclose(tensor.float(), adapters[1][name].float(), atol=2e-3), name
+
+
+def test_the_script_learns_and_its_adapter_loads_in_peft(folder: Path, tmp_path: Path) -> None:
+    ran = trained(folder, tmp_path, "run", "--epochs", "10", "--rate", "0.02")
     assert ran.returncode == 0, ran.stderr
     told, curve = json.loads(ran.stdout), RunFolder(tmp_path / "run").curve()
     assert told["steps"] == len(curve)

@@ -63,10 +63,9 @@ class Batch:
 
     ids: Tensor
     targets: Tensor
-    tokens: int  # without what fills up
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(self.ids.to(device), self.targets.to(device), self.tokens)
+        return Batch(self.ids.to(device), self.targets.to(device))
 
 
 def read_pairs(folder: Path = TRAINING) -> list[Pair]:
@@ -98,7 +97,7 @@ def batch_of(examples: Sequence[Example]) -> Batch:
     for row, example in enumerate(examples):
         ids[row, : example.length] = torch.tensor(example.prompt + example.answer)
         targets[row, len(example.prompt) - 1 : example.length - 1] = torch.tensor(example.answer)
-    return Batch(ids, targets, sum(example.length for example in examples))
+    return Batch(ids, targets)
 
 
 def turns(examples: Sequence[Example], number: int) -> list[Example]:

@@ -78,7 +78,6 @@ class RunFolder:
                 parameter.data.copy_(file.get_tensor(f"weight {name}"))
                 moments = {m: file.get_tensor(f"{m} {name}").to(parameter.device) for m in MOMENTS}
                 optimizer.state[parameter] = {"step": torch.tensor(float(position.step)), **moments}
-        self._cut_curve(position.step)
         return position
 
     def begin(self) -> None:
@@ -93,7 +92,7 @@ class RunFolder:
     def curve(self) -> list[dict[str, float]]:
         return [json.loads(line) for line in self._curve.read_text(encoding="utf-8").splitlines()]
 
-    def _cut_curve(self, steps: int) -> None:
+    def cut_curve(self, steps: int) -> None:
         """Takes away what was written after the state was."""
         lines = self._curve.read_text(encoding="utf-8").splitlines(keepends=True)
         self._curve.write_text("".join(lines[:steps]), encoding="utf-8")

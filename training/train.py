@@ -4,6 +4,7 @@ How pairs become batches is `pairs.py`'s, the model `lora.py`'s, what is kept `s
 
     python -m training.train
     python -m training.train --resume
+    torchrun --standalone --nproc-per-node 2 -m training.train
 """
 
 from __future__ import annotations
@@ -45,10 +46,12 @@ from training.pairs import (
     read_pairs,
 )
 from training.saved_run import Position, RunFolder
+from training.team import ALONE, Sums, Team
 
 BASE_PROFILE = "smollm2-135m"
 WARM_UP = 40  # steps
 LAST_RATE = 0.02  # of the highest
+OUTER = 4.0  # times the rate, for the adapter's second matrices (LoRA+, arXiv 2402.12354)
 CLIP = 1.0  # longest gradient
 LOOKED_AT = 4  # batches, before the base is put in 8 bits
 SAVE_SECONDS, SAY_SECONDS = 180, 10
@@ -77,18 +80,23 @@ class Recipe:
 
 
 class Run:
-    """A student, its optimizer and its place in the pairs."""
+    """A student, its optimizer and its place in the pairs. All of a `team` have the same."""
 
-    def __init__(self, student: Student, examples: Sequence[Example], recipe: Recipe) -> None:
+    def __init__(
+        self, student: Student, examples: Sequence[Example], recipe: Recipe, team: Team = ALONE
+    ) -> None:
         self.position = Position()
+        self.team = team
         self.student = student
         self.recipe = recipe
         self.examples = examples
         self.epoch_steps = len(epoch(examples, recipe.seed, 0, recipe.size))
-        tensors = [parameter for _, parameter in student.parameters]
-        self.optimizer = torch.optim.AdamW(tensors, lr=recipe.rate, weight_decay=0.0, fused=True)
+        self.optimizer = torch.optim.AdamW(_groups(student), weight_decay=0.0, fused=True)
+        self._sums = Sums([parameter for _, parameter in student.parameters])
         if recipe.products == "int8":
-            student.in_eight_bits(list(itertools.islice(self.batches(), LOOKED_AT)))
+            seen = itertools.islice(self.batches(), LOOKED_AT)
+            student.in_eight_bits([self._batch(examples) for examples in seen])
+        self._since = time.perf_counter()
 
     @property
     def done(self) -> float:
@@ -97,27 +105,37 @@ class Run:
         in_unit = at.seconds / 60 if self.recipe.unit == "minutes" else at.step / self.epoch_steps
         return min(1.0, in_unit / self.recipe.length)
 
-    def batches(self) -> Iterator[Batch]:
-        at, size = self.position.step, self.recipe.size
-        for examples in endless(self.examples, self.recipe.seed, size, at):
-            yield batch_of(examples).to(self.student.device)
+    def batches(self) -> Iterator[list[Example]]:
+        return endless(self.examples, self.recipe.seed, self.recipe.size, self.position.step)
 
-    def learn(self, batch: Batch) -> dict[str, float]:
-        """One step; the line of the curve for it."""
-        began = time.perf_counter()
+    def learn(self, examples: Sequence[Example]) -> dict[str, float]:
+        """One step from a batch; the line of the curve for it."""
         rate = self.recipe.rate * share(self.position.step, self.done)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        loss = self.student.loss(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+            group["lr"] = rate * group["times"]
+        lost, seconds = self._gradients(examples)
         torch.nn.utils.clip_grad_norm_([p for _, p in self.student.parameters], CLIP)
         self.optimizer.step()
-        self.optimizer.zero_grad()
-        lost = loss.item()
         at = self.position
-        at.step, at.tokens = at.step + 1, at.tokens + batch.tokens
-        at.seconds += time.perf_counter() - began
+        at.step, at.seconds = at.step + 1, at.seconds + seconds
+        at.tokens += sum(example.length for example in examples)
         return {"step": at.step, "loss": lost, "rate": rate, **vars(at)}
+
+    def _gradients(self, examples: Sequence[Example]) -> tuple[float, float]:
+        """Puts the batch's gradient into the parameters; its loss, and the seconds since the last
+        one by the clock of the process that leads: all must agree on how far they are."""
+        self._sums.clear()
+        part, lost = self.team.part(examples), 0.0
+        if part:
+            loss = self.student.loss(self._batch(part)) * (_answered(part) / _answered(examples))
+            loss.backward()  # type: ignore[no-untyped-call]
+            lost = loss.item()
+        now = time.perf_counter()
+        passed, self._since = now - self._since, now
+        return self._sums.exchange(self.team, lost, passed if self.team.leads else 0.0)
+
+    def _batch(self, examples: Sequence[Example]) -> Batch:
+        return batch_of(examples).to(self.student.device)
 
     def save(self, folder: RunFolder) -> None:
         folder.save(self.position, asdict(self.recipe), self.student.parameters, self.optimizer)
@@ -125,6 +143,9 @@ class Run:
     def restore(self, folder: RunFolder) -> None:
         parameters = self.student.parameters
         self.position = folder.restore(asdict(self.recipe), parameters, self.optimizer)
+        if self.team.leads:
+            folder.cut_curve(self.position.step)
+        self._since = time.perf_counter()
 
 
 def share(step: int, done: float) -> float:
@@ -151,6 +172,13 @@ def train(run: Run, folder: RunFolder) -> None:
             said = now
     run.save(folder)
     run.student.save(folder.adapter)
+
+
+def follow(run: Run) -> None:
+    """The steps of a process that does not lead."""
+    batches = run.batches()
+    while run.done < 1:
+        run.learn(next(batches))
 
 
 def progress(run: Run, losses: Sequence[float]) -> str:
@@ -180,6 +208,7 @@ def summary(run: Run, folder: RunFolder) -> dict[str, Any]:
         "first_loss": round(_mean(losses[:SMOOTHED]), 3),
         "last_loss": round(_mean(losses[-SMOOTHED:]), 3),
         "device": str(run.student.device),
+        "processes": run.team.size,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
@@ -216,6 +245,18 @@ def metered(told: dict[str, Any]) -> Iterator[None]:
     finally:
         meter.stop()
         told["energy_kwh"] = round(meter.final_emissions_data.energy_consumed, 4)
+
+
+def _groups(student: Student) -> list[dict[str, Any]]:
+    """The adapter's first and second matrices, with the share of the rate that each learns at."""
+    outer = [parameter for name, parameter in student.parameters if "lora_B" in name]
+    inner = [parameter for name, parameter in student.parameters if "lora_B" not in name]
+    return [{"params": inner, "times": 1.0}, {"params": outer, "times": OUTER}]
+
+
+def _answered(examples: Sequence[Example]) -> int:
+    """How many ids the loss is a mean over."""
+    return sum(len(example.answer) for example in examples)
 
 
 def _mean(numbers: Sequence[float]) -> float:
@@ -269,7 +310,7 @@ def main() -> None:
 
 
 def _run(flags: argparse.Namespace) -> None:
-    folder, device = RunFolder(flags.run), pick_device(flags.device)
+    folder, device, team = RunFolder(flags.run), pick_device(flags.device), Team.of_process()
     recipe = _recipe(flags, device)
     path, tokenizer = open_base(flags.base)
     examples = [encode(pair, tokenizer) for pair in read_pairs(flags.pairs)]
@@ -278,11 +319,15 @@ def _run(flags: argparse.Namespace) -> None:
     if shutil.which(os.environ.get("CXX", "g++")) is None:  # what torch.compile needs
         torch.compiler.set_stance("force_eager")
     torch.manual_seed(recipe.seed)  # where the adapter starts from
-    run = Run(Student(load_base(path, device), recipe.rank, recipe.dtype), examples, recipe)
+    student = Student(load_base(path, device), recipe.rank, recipe.dtype)
+    run = Run(student, examples, recipe, team)
     if flags.resume and folder.begun:
         run.restore(folder)
-    else:
+    elif team.leads:
         folder.begin()
+    if not team.leads:
+        follow(run)
+        return
     cost: dict[str, Any] = {"metered_from_step": run.position.step}
     with metered(cost):
         train(run, folder)
