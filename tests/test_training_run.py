@@ -119,7 +119,7 @@ def test_pairs_are_the_files_lines() -> None:
     told = sorted((line["question"], line["answer"]) for line in lines)
     assert sorted((pair.question, pair.answer) for pair in read_pairs()) == told
     facts = {f"{line['kind']} {line['key']}" for line in lines if "key" in line}
-    often = ("identity", "smalltalk", "refusal", "unknown")
+    often = ("identity", "smalltalk", "refusal", "unknown", "howto")
     facts |= {f"{line['kind']} {line['question']}" for line in lines if line["kind"] in often}
     assert {pair.fact for pair in read_pairs()} == {"", *facts}
 
@@ -155,6 +155,13 @@ def test_facts_of_a_kind_have_like_shares_of_an_epoch_and_their_pairs_take_turns
     for fact, pairs in facts:
         counted = [seen.count(replace(one, fact=fact)) for one in pairs]
         assert max(counted) - min(counted) <= 1
+
+
+def test_written_pairs_come_as_often_as_their_kinds_say(examples: list[Example]) -> None:
+    kinds = ("identity", "refusal", "howto")
+    many = [replace(examples[n], fact=f"{kind} {n}") for n, kind in enumerate(kinds)]
+    drawn = turns([*many, examples[3]], 1)
+    assert [drawn.count(one) for one in (*many, examples[3])] == [4, 2, 2, 1]
 
 
 def test_batches_go_on_at_a_position(examples: list[Example]) -> None:

@@ -29,7 +29,8 @@ END = "<|im_end|>"
 NO_TARGET = -100  # what cross_entropy leaves out
 PER_FACT = 4  # pairs in an epoch, at least
 PER_KIND = 100  # and of all facts of a kind together, at least
-OFTEN = {"identity", "smalltalk", "refusal", "unknown"}  # written pairs met as often as facts
+#: How often an epoch has each written pair of a kind, where not once.
+OFTEN = {"identity": 4, "smalltalk": 4, "unknown": 2, "refusal": 2, "howto": 2}
 _CHUNK = 40  # batches whose examples are sorted by length together
 
 
@@ -111,7 +112,8 @@ def turns(examples: Sequence[Example], number: int) -> list[Example]:
             facts.setdefault(example.fact, []).append(example)
     size = Counter(_kind(fact) for fact in facts)
     for fact, pairs in facts.items():
-        many = max(PER_FACT, math.ceil(PER_KIND / size[_kind(fact)]))
+        kind = _kind(fact)
+        many = OFTEN.get(kind) or max(PER_FACT, math.ceil(PER_KIND / size[kind]))
         taken += [pairs[(number * many + at) % len(pairs)] for at in range(many)]
     return taken
 
