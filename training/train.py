@@ -51,7 +51,6 @@ from training.team import ALONE, Sums, Team
 BASE_PROFILE = "smollm2-135m"
 WARM_UP = 40  # steps
 LAST_RATE = 0.02  # of the highest
-OUTER = 4.0  # times the rate, for the adapter's second matrices (LoRA+, arXiv 2402.12354)
 CLIP = 1.0  # longest gradient
 LOOKED_AT = 4  # batches, before the base is put in 8 bits
 SAVE_SECONDS, SAY_SECONDS = 180, 10
@@ -91,8 +90,9 @@ class Run:
         self.recipe = recipe
         self.examples = examples
         self.epoch_steps = len(epoch(examples, recipe.seed, 0, recipe.size))
-        self.optimizer = torch.optim.AdamW(_groups(student), weight_decay=0.0, fused=True)
-        self._sums = Sums([parameter for _, parameter in student.parameters])
+        tensors = [parameter for _, parameter in student.parameters]
+        self.optimizer = torch.optim.AdamW(tensors, lr=recipe.rate, weight_decay=0.0, fused=True)
+        self._sums = Sums(tensors)
         if recipe.products == "int8":
             seen = itertools.islice(self.batches(), LOOKED_AT)
             student.in_eight_bits([self._batch(examples) for examples in seen])
@@ -112,7 +112,7 @@ class Run:
         """One step from a batch; the line of the curve for it."""
         rate = self.recipe.rate * share(self.position.step, self.done)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["times"]
+            group["lr"] = rate
         lost, seconds = self._gradients(examples)
         torch.nn.utils.clip_grad_norm_([p for _, p in self.student.parameters], CLIP)
         self.optimizer.step()
@@ -245,13 +245,6 @@ def metered(told: dict[str, Any]) -> Iterator[None]:
     finally:
         meter.stop()
         told["energy_kwh"] = round(meter.final_emissions_data.energy_consumed, 4)
-
-
-def _groups(student: Student) -> list[dict[str, Any]]:
-    """The adapter's first and second matrices, with the share of the rate that each learns at."""
-    outer = [parameter for name, parameter in student.parameters if "lora_B" in name]
-    inner = [parameter for name, parameter in student.parameters if "lora_B" not in name]
-    return [{"params": inner, "times": 1.0}, {"params": outer, "times": OUTER}]
 
 
 def _answered(examples: Sequence[Example]) -> int:
