@@ -104,7 +104,7 @@ def batch_of(examples: Sequence[Example]) -> Batch:
 def turns(examples: Sequence[Example], number: int) -> list[Example]:
     """What epoch `number` has: the same number of pairs of each fact of a kind, so that facts with
     many phrasings push none aside, and enough of a kind that all its words are met. A fact's pairs
-    take turns from epoch to epoch. What has no fact is there once."""
+    take turns from epoch to epoch. Written pairs are there as often as OFTEN says, or once."""
     facts: dict[str, list[Example]] = {}
     taken = [example for example in examples if not example.fact]
     for example in examples:

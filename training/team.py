@@ -47,10 +47,6 @@ class Team:
         if self.size > 1:
             dist.all_reduce(numbers)
 
-    def disband(self) -> None:
-        if self.size > 1:
-            dist.destroy_process_group()
-
 
 ALONE = Team()
 
