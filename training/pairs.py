@@ -29,8 +29,15 @@ END = "<|im_end|>"
 NO_TARGET = -100  # what cross_entropy leaves out
 PER_FACT = 4  # pairs in an epoch, at least
 PER_KIND = 100  # and of all facts of a kind together, at least
-#: How often an epoch has each written pair of a kind, where not once.
-OFTEN = {"identity": 4, "smalltalk": 4, "unknown": 2, "refusal": 2, "howto": 2}
+#: Kinds that are learned last: a word from its description.
+_CLUES = (
+    "astronomy.clue body.clue computing.clue counts.free culture.clue geography.clue jobs.clue"
+    " nature.clue people.who science.clue sports.clue symbols.clue"
+)
+#: How often an epoch has each written pair of a kind, and each fact of a kind, where not as usual.
+OFTEN = {"identity": 4, "smalltalk": 3, "unknown": 2, "refusal": 2, "howto": 2} | dict.fromkeys(
+    _CLUES.split(), 6
+)
 _CHUNK = 40  # batches whose examples are sorted by length together
 
 
@@ -104,16 +111,18 @@ def batch_of(examples: Sequence[Example]) -> Batch:
 def turns(examples: Sequence[Example], number: int) -> list[Example]:
     """What epoch `number` has: the same number of pairs of each fact of a kind, so that facts with
     many phrasings push none aside, and enough of a kind that all its words are met. A fact's pairs
-    take turns from epoch to epoch. Written pairs are there as often as OFTEN says, or once."""
+    take turns from epoch to epoch. Written pairs are there as often as OFTEN says, or every second
+    time."""
     facts: dict[str, list[Example]] = {}
-    taken = [example for example in examples if not example.fact]
+    alone = [example for example in examples if not example.fact]
+    taken = alone[number % 2 :: 2]
     for example in examples:
         if example.fact:
             facts.setdefault(example.fact, []).append(example)
     size = Counter(_kind(fact) for fact in facts)
     for fact, pairs in facts.items():
         kind = _kind(fact)
-        many = OFTEN.get(kind) or max(PER_FACT, math.ceil(PER_KIND / size[kind]))
+        many = max(OFTEN.get(kind, PER_FACT), math.ceil(PER_KIND / size[kind]))
         taken += [pairs[(number * many + at) % len(pairs)] for at in range(many)]
     return taken
 
