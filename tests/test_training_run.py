@@ -53,7 +53,7 @@ PAIRS = [
     Pair(f"Quanto é {n} + 1?", "Dá " + " ".join(["mais"] * (n % 9)) + f" {n + 1}.", fact="")
     for n in range(40)
 ]
-RECIPE = Recipe(length=1.0, unit="epochs", rank=4, rate=1e-2, size=512)
+RECIPE = Recipe(length=2.0, unit="epochs", rank=4, rate=1e-2, size=512)
 
 
 @pytest.fixture(autouse=True)
@@ -124,16 +124,17 @@ def test_pairs_are_the_files_lines() -> None:
     assert {pair.fact for pair in read_pairs()} == {"", *facts}
 
 
-def test_an_epoch_has_every_pair_once_in_batches_with_little_filling(
+def test_two_epochs_have_every_pair_once_in_batches_with_little_filling(
     examples: list[Example],
 ) -> None:
     many = [Example(one.prompt, one.answer * (n % 5 + 1)) for n, one in enumerate(examples * 10)]
     batches = epoch(many, 0, 0, 1024)
-    assert sorted(map(hash, many)) == sorted(hash(one) for batch in batches for one in batch)
-    areas = [len(batch) * max(one.length for one in batch) for batch in batches]
+    both = [*batches, *epoch(many, 0, 1, 1024)]
+    assert sorted(map(hash, many)) == sorted(hash(one) for batch in both for one in batch)
+    areas = [len(batch) * max(one.length for one in batch) for batch in both]
     assert max(areas) <= 1024
     assert sum(one.length for one in many) > 0.9 * sum(areas)
-    assert epoch(many, 0, 1, 1024) != batches != epoch(many, 1, 0, 1024)
+    assert epoch(many, 0, 2, 1024) != batches != epoch(many, 1, 0, 1024)
 
 
 def test_facts_of_a_kind_have_like_shares_of_an_epoch_and_their_pairs_take_turns(
@@ -160,8 +161,8 @@ def test_facts_of_a_kind_have_like_shares_of_an_epoch_and_their_pairs_take_turns
 def test_written_pairs_come_as_often_as_their_kinds_say(examples: list[Example]) -> None:
     kinds = ("identity", "refusal", "howto")
     many = [replace(examples[n], fact=f"{kind} {n}") for n, kind in enumerate(kinds)]
-    drawn = turns([*many, examples[3]], 1)
-    assert [drawn.count(one) for one in (*many, examples[3])] == [4, 2, 2, 1]
+    drawn = turns([*many, *examples[3:5]], 1)
+    assert [drawn.count(one) for one in (*many, *examples[3:5])] == [4, 2, 2, 0, 1]
 
 
 def test_batches_go_on_at_a_position(examples: list[Example]) -> None:
@@ -256,7 +257,7 @@ def test_a_resumed_run_ends_as_one_that_nobody_interrupted(
     folder: Path, examples: list[Example], tmp_path: Path
 ) -> None:
     straight = Run(student(folder), examples, RECIPE)
-    assert straight.epoch_steps >= 4
+    assert straight.epoch_steps >= 2
     train(straight, begun(tmp_path / "straight"))
 
     kept = begun(tmp_path / "kept")

@@ -122,7 +122,7 @@ def turns(examples: Sequence[Example], number: int) -> list[Example]:
     size = Counter(_kind(fact) for fact in facts)
     for fact, pairs in facts.items():
         kind = _kind(fact)
-        many = max(OFTEN.get(kind, PER_FACT), math.ceil(PER_KIND / size[kind]))
+        many = OFTEN.get(kind) or max(PER_FACT, math.ceil(PER_KIND / size[kind]))
         taken += [pairs[(number * many + at) % len(pairs)] for at in range(many)]
     return taken
 
