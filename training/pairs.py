@@ -35,7 +35,7 @@ _CLUES = (
     " nature.clue people.who science.clue sports.clue symbols.clue"
 )
 #: How often an epoch has each written pair of a kind, and each fact of a kind, where not as usual.
-OFTEN = {"identity": 4, "smalltalk": 3, "unknown": 2, "refusal": 2, "howto": 2} | dict.fromkeys(
+OFTEN = {"identity": 4, "smalltalk": 3, "unknown": 2, "refusal": 2, "howto": 1} | dict.fromkeys(
     _CLUES.split(), 6
 )
 _CHUNK = 40  # batches whose examples are sorted by length together
