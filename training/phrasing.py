@@ -49,7 +49,7 @@ def training_questions(
     """Questions and answers without end: the first clause as it is, then all at random."""
     first = kind.questions[0]
     if is_clause(first):
-        yield capitalized(first.format_map(fact.row)) + "?", answer(fact, kind, first)
+        yield capitalized(first.format_map(fact.row)) + "?", answer(fact, kind)
     while True:
         for template in draw.sample(kind.questions, len(kind.questions)):
             told = fact.in_other_words(draw)
@@ -58,7 +58,7 @@ def training_questions(
                 plain = draw.random() < PLAIN
                 text = f"{text}?" if plain else wrapped(text, wrappers, draw)
             question = roughened(capitalized(text), fact.table.spelled, draw)
-            yield question, answer(told, kind, template)
+            yield question, answer(told, kind)
 
 
 def reserved_questions(
@@ -69,15 +69,12 @@ def reserved_questions(
         text = template.format_map(fact.row)
         if is_clause(template):
             text = f"{text}?" if draw.random() < 0.5 else wrapped(text, wrappers, draw)
-        yield capitalized(text), answer(fact, kind, template)
+        yield capitalized(text), answer(fact, kind)
 
 
-def answer(fact: Fact, kind: Kind, question: str) -> str:
-    """The answer to a question made of that template: the first that repeats no wording but the
-    question's. Always the same: a fact told in three forms is learned three times."""
-    others = [w for w in fact.relation.wordings if not _uses(question, w)]
-    fitting = (a for a in kind.answers if not any(_uses(a, other) for other in others))
-    return capitalized(next(fitting).format_map(fact.row))
+def answer(fact: Fact, kind: Kind) -> str:
+    """The answer to whatever question: a fact told in three forms is learned three times."""
+    return capitalized(kind.answers[0].format_map(fact.row))
 
 
 def roughened(question: str, spelled: bool, draw: random.Random) -> str:
@@ -88,7 +85,3 @@ def roughened(question: str, spelled: bool, draw: random.Random) -> str:
     if chance < CARELESS + HASTY and not spelled:
         return bare(question).rstrip("?. ")
     return question
-
-
-def _uses(template: str, column: str) -> bool:
-    return re.search(rf"\{{(\w+_)?{column}\}}", template) is not None

@@ -54,7 +54,8 @@ class Kind:
     """One way to ask for a fact. Templates without closing punctuation are clauses to be wrapped.
 
     `pairs` is how many training pairs each fact gives, `expect` the column that answers;
-    `reserved` phrasings are for held-out questions only.
+    `reserved` phrasings are for held-out questions only. The first of `answers` is given; by the
+    others the check knows prose that says the same.
     """
 
     name: str
@@ -79,11 +80,6 @@ class Relation:
     value: str
     withheld: list[str]
     kinds: list[Kind]
-
-    @property
-    def wordings(self) -> list[str]:
-        """Columns of which a question uses one: where there are aliases, they and the subject."""
-        return [*self.subject, *self.aliases] if self.aliases else []
 
 
 @dataclass(frozen=True)
