@@ -34,9 +34,21 @@ _CLUES = (
     "astronomy.clue body.clue computing.clue counts.free culture.clue geography.clue jobs.clue"
     " nature.clue people.who science.clue sports.clue symbols.clue"
 )
+#: Kinds that are taken for another: the double for the half, the product for the sum.
+_CONFUSED = "doubles.double doubles.half multiplication.product"
+#: Large kinds that are learned first.
+_EASY = (
+    "addition.story antonyms.antonym countries.continent countries.currency countries.language"
+    " countries.of_capital elements.of_symbol feminines.feminine feminines.masculine plurals.plural"
+    " subtraction.story translations.to_english translations.to_portuguese"
+)
 #: How often an epoch has each written pair of a kind, and each fact of a kind, where not as usual.
-OFTEN = {"identity": 4, "smalltalk": 3, "unknown": 2, "refusal": 2, "howto": 1} | dict.fromkeys(
-    _CLUES.split(), 6
+OFTEN = (
+    {"identity": 4, "smalltalk": 3, "unknown": 2, "refusal": 2, "howto": 1}
+    | {"calendar.before": 12, "calendar.after": 12}
+    | dict.fromkeys(_CLUES.split(), 8)
+    | dict.fromkeys(_CONFUSED.split(), 6)
+    | dict.fromkeys(_EASY.split(), 3)
 )
 _CHUNK = 40  # batches whose examples are sorted by length together
 
