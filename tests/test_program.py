@@ -166,8 +166,8 @@ def test_a_closed_pipe_is_quiet(program: Program, tiny_hub: HubServer, tmp_path:
 def test_ctrl_c_keeps_what_is_there_and_exits_with_130(
     program: Program, embedded_gguf: Path
 ) -> None:
-    command = [program.command, "ask", "Tell me a long story.", "-q", "-n", "1",
-               "--max-new-tokens", "2000", "--temperature", "3"]  # fmt: skip
+    command = [program.command, "ask", "Tell me a long story.", "-m", "smollm2-135m", "-q",
+               "-n", "1", "--max-new-tokens", "2000", "--temperature", "3"]  # fmt: skip
     with subprocess.Popen(
         command, env=dict(program.variables), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
