@@ -135,6 +135,9 @@ FAULTS = [
     ('{"question": "Oi?", "answer": "Olá."}', "without kind"),
     ('{"question": "Oi?", "answer": "Olá."', "no JSON"),
     (("O que é a noite?", "A noite  é escura."), "doubled"),
+    (("O que é vila?", "É um povoado.", "Diga o que é vila."), "also is no list"),
+    (("O que é vale fundo?", "É terra entre montes.", ["Vale fundo, o que é?"]), None),
+    (("O que é um pico?", "É a ponta de um monte.", ["Me fala de um vale fundo"]), "nearly repeats"),
     (("O que é o medo?", "Um. Dois. Três. Quatro. Cinco."), "more than 4 sentences"),
     (("O que é o frio?", "É o frio, " + "muito frio, " * 40 + "sim."), "longer than 400"),
     (("Que bicho é esse?", "It is the dog of the house."), "not in Portuguese"),
@@ -172,7 +175,7 @@ def test_the_check_finds_every_kind_of_fault(tmp_path: Path) -> None:
     lines = [
         text
         if isinstance(text, str)
-        else json.dumps({"question": text[0], "answer": text[1], "kind": "prose"})
+        else json.dumps(dict(zip(("question", "answer", "also"), text, strict=False), kind="prose"))
         for text, _ in FAULTS
     ]
     prose.write_text("\n".join([*lines, json.dumps(asked)]) + "\n", encoding="utf-8")

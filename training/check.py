@@ -87,7 +87,8 @@ class Facts:
 
 
 def read_lines(paths: Iterable[Path], needed: tuple[str, ...]) -> tuple[list[Line], list[str]]:
-    """The well-formed lines of JSONL files, and a fault for each of the others."""
+    """The well-formed lines of JSONL files, once for each wording of the question, and a fault for
+    each of the others."""
     lines, faults = [], []
     for path in paths:
         for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -100,7 +101,8 @@ def read_lines(paths: Iterable[Path], needed: tuple[str, ...]) -> tuple[list[Lin
             if wrong:
                 faults.append(f"{path}:{number}: {wrong}")
             else:
-                lines.append(Line(path, number, fields))
+                asked = [fields["question"], *fields.get("also", [])]
+                lines += [Line(path, number, fields | {"question": one}) for one in asked]
     return lines, faults
 
 
@@ -109,9 +111,12 @@ def _wrong_shape(fields: Any, needed: tuple[str, ...]) -> str | None:
         return "not an object"
     if missing := [key for key in needed if not fields.get(key)]:
         return f"without {', '.join(missing)}"
-    if unknown := sorted(set(fields) - {*needed, "key"}):
+    if unknown := sorted(set(fields) - {*needed, "key", "also"}):
         return f"unknown field {', '.join(unknown)}"
-    texts = [value for key, value in fields.items() if key != "expect"]
+    also = fields.get("also", [])
+    if not isinstance(also, list):
+        return "also is no list"
+    texts = [*(value for key, value in fields.items() if key not in ("expect", "also")), *also]
     if not all(isinstance(value, str) for value in texts):
         return "a field is not text"
     if any(line != " ".join(line.split()) for text in texts for line in text.split("\n")):
@@ -180,12 +185,14 @@ def check_doubles(lines: list[Line], known: Facts) -> Iterator[str]:
 
 
 def check_near_doubles(prose: list[Line]) -> Iterator[str]:
-    """Of prose, no two questions that differ only in courtesies and little words."""
+    """Of prose, no two questions with answers of their own that differ only in courtesies and
+    little words."""
     seen: dict[tuple[str, ...], Line] = {}
     for line in prose:
         essence = core(line.question, besides=QUESTION_WORDS)
-        if len(essence) > 1 and seen.setdefault(essence, line).asked != line.asked:
-            first = seen[essence]
+        first = seen.setdefault(essence, line)
+        alike = first.asked == line.asked or first.answer == line.answer
+        if len(essence) > 1 and not alike:
             yield line.fault(f"nearly repeats {first.path.name}:{first.number}: {first.question}")
 
 

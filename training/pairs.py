@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +28,7 @@ TRAINING = Path(__file__).parent
 PROMPT_FORMAT = "chatml"
 END = "<|im_end|>"
 NO_TARGET = -100  # what cross_entropy leaves out
-PER_FACT = 4  # pairs in an epoch, at least
+PER_FACT = 4  # pairs in an epoch of each fact in the tables, at least
 PER_KIND = 100  # and of all facts of a kind together, at least
 #: Kinds that are learned last: a word from its description.
 _CLUES = (
@@ -42,9 +43,9 @@ _EASY = (
     " countries.of_capital elements.of_symbol feminines.feminine feminines.masculine plurals.plural"
     " subtraction.story translations.to_english translations.to_portuguese"
 )
-#: How often an epoch has each written pair of a kind, and each fact of a kind, where not as usual.
+#: How often an epoch has each fact, and each written answer, of a kind, where not as usual.
 OFTEN = (
-    {"identity": 4, "smalltalk": 3, "unknown": 2, "refusal": 2, "howto": 1}
+    {"identity": 4, "smalltalk": 3, "unknown": 2, "refusal": 2}
     | {"calendar.before": 12, "calendar.after": 12}
     | dict.fromkeys(_CLUES.split(), 8)
     | dict.fromkeys(_CONFUSED.split(), 6)
@@ -56,7 +57,7 @@ _CHUNK = 40  # batches whose examples are sorted by length together
 @dataclass(frozen=True)
 class Pair:
     """A question and its answer. Pairs of one `fact`, whose first word is its kind, say the same in
-    other words."""
+    other words. Kinds of the tables have a dot in their names, those of written pairs have none."""
 
     question: str
     answer: str
@@ -92,13 +93,14 @@ def read_pairs(folder: Path = TRAINING) -> list[Pair]:
     """All questions and answers of data/ and prose/ under `folder`, in the files' order."""
     paths = [path for name in ("data", "prose") for path in sorted((folder / name).glob("*.jsonl"))]
     lines = (line for path in paths for line in path.read_text(encoding="utf-8").splitlines())
-    return [_pair(json.loads(line)) for line in lines]
+    return [pair for line in lines for pair in _pairs(json.loads(line))]
 
 
-def _pair(line: Mapping[str, str]) -> Pair:
-    kind, question = line.get("kind", ""), line["question"]
-    key = line.get("key", question if kind in OFTEN else "")
-    return Pair(question, line["answer"], f"{kind} {key}" if key else "")
+def _pairs(line: Mapping[str, Any]) -> Iterator[Pair]:
+    """A line's question and the other wordings of it, each with the answer."""
+    fact = f"{line.get('kind', '')} {line.get('key', line['question'])}"
+    for question in [line["question"], *line.get("also", [])]:
+        yield Pair(question, line["answer"], fact)
 
 
 def encode(pair: Pair, tokenizer: Tokenizer, prompt_format: str = PROMPT_FORMAT) -> Example:
@@ -123,20 +125,23 @@ def batch_of(examples: Sequence[Example]) -> Batch:
 def turns(examples: Sequence[Example], number: int) -> list[Example]:
     """What epoch `number` has: the same number of pairs of each fact of a kind, so that facts with
     many phrasings push none aside, and enough of a kind that all its words are met. A fact's pairs
-    take turns from epoch to epoch. Written pairs are there as often as OFTEN says, or every second
-    time."""
+    take turns from epoch to epoch. Written pairs are there once, or as often as OFTEN says."""
     facts: dict[str, list[Example]] = {}
-    alone = [example for example in examples if not example.fact]
-    taken = alone[number % 2 :: 2]
+    taken = [example for example in examples if not example.fact]
     for example in examples:
         if example.fact:
             facts.setdefault(example.fact, []).append(example)
     size = Counter(_kind(fact) for fact in facts)
     for fact, pairs in facts.items():
-        kind = _kind(fact)
-        many = OFTEN.get(kind) or max(PER_FACT, math.ceil(PER_KIND / size[kind]))
+        many = _often(_kind(fact), size[_kind(fact)])
         taken += [pairs[(number * many + at) % len(pairs)] for at in range(many)]
     return taken
+
+
+def _often(kind: str, facts: int) -> int:
+    """How many pairs of each of a kind's `facts` an epoch has."""
+    usual = max(PER_FACT, math.ceil(PER_KIND / facts)) if "." in kind else 1
+    return OFTEN.get(kind, usual)
 
 
 def _kind(fact: str) -> str:

@@ -77,7 +77,8 @@ class RunFolder:
             for name, parameter in parameters:
                 parameter.data.copy_(file.get_tensor(f"weight {name}"))
                 moments = {m: file.get_tensor(f"{m} {name}").to(parameter.device) for m in MOMENTS}
-                optimizer.state[parameter] = {"step": torch.tensor(float(position.step)), **moments}
+                step = torch.tensor(float(position.step), device=parameter.device)
+                optimizer.state[parameter] = {"step": step, **moments}
         return position
 
     def begin(self) -> None:

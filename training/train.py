@@ -55,6 +55,9 @@ CLIP = 1.0  # longest gradient
 LOOKED_AT = 4  # batches, before the base is put in 8 bits
 SAVE_SECONDS, SAY_SECONDS = 180, 10
 PRODUCTS = ("float32", "bfloat16", "float16", "int8")
+#: A run's length, its unit and a batch's size in ids, where no flag says: a GPU takes as long for
+#: a small batch as for a larger one, and comes to what a CPU never does.
+PACES = {"cpu": (85.0, "minutes", 512), "cuda": (20.0, "epochs", 2048)}
 SMOOTHED = 50  # steps whose mean loss is told
 
 
@@ -259,8 +262,8 @@ def _mean(numbers: Sequence[float]) -> float:
 def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=_length, default=85.0, help="how long to train (85)")
-    length.add_argument("--epochs", type=_length, help="how often to see all pairs, instead")
+    length.add_argument("--minutes", type=_length, help="how long to train (85 on a CPU)")
+    length.add_argument("--epochs", type=_length, help="how often to see all pairs (20 on a GPU)")
     parser.add_argument("--run", type=Path, default=TRAINING / "runs" / "embedded", help="folder")
     parser.add_argument("--resume", action="store_true", help="go on where the run was saved")
     parser.add_argument("--base", type=Path, help="checkpoint (default: the embedded model)")
@@ -270,7 +273,7 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--rank", type=int, default=Recipe.rank)
     parser.add_argument("--rate", type=float, default=Recipe.rate, help="highest learning rate")
     parser.add_argument("--products", choices=PRODUCTS, help="default: the device's fastest")
-    parser.add_argument("--size", type=int, default=Recipe.size, help="of a batch, in token ids")
+    parser.add_argument("--size", type=int, help="of a batch, in token ids (512; 2048 on a GPU)")
     return parser.parse_args()
 
 
@@ -282,11 +285,13 @@ def _length(text: str) -> float:
 
 
 def _recipe(flags: argparse.Namespace, device: torch.device) -> Recipe:
-    by_time = flags.epochs is None
-    length = flags.minutes if by_time else flags.epochs
-    unit = "minutes" if by_time else "epochs"
+    length, unit, size = PACES.get(device.type, PACES["cpu"])
+    if flags.minutes is not None:
+        length, unit = flags.minutes, "minutes"
+    if flags.epochs is not None:
+        length, unit = flags.epochs, "epochs"
     products = flags.products or fast_products(device)
-    return Recipe(length, unit, flags.seed, flags.rank, flags.rate, flags.size, products)
+    return Recipe(length, unit, flags.seed, flags.rank, flags.rate, flags.size or size, products)
 
 
 def fast_products(device: torch.device) -> str:
