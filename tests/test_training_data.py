@@ -137,7 +137,7 @@ FAULTS = [
     (("O que é a noite?", "A noite  é escura."), "doubled"),
     (("O que é vila?", "É um povoado.", "Diga o que é vila."), "also is no list"),
     (("O que é vale fundo?", "É terra entre montes.", ["Vale fundo, o que é?"]), None),
-    (("O que é um pico?", "É a ponta de um monte.", ["Me fala de um vale fundo"]), "nearly repeats"),
+    (("O que é pico?", "É a ponta de um monte.", ["Me fala de um vale fundo"]), "nearly repeats"),
     (("O que é o medo?", "Um. Dois. Três. Quatro. Cinco."), "more than 4 sentences"),
     (("O que é o frio?", "É o frio, " + "muito frio, " * 40 + "sim."), "longer than 400"),
     (("Que bicho é esse?", "It is the dog of the house."), "not in Portuguese"),

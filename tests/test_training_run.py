@@ -144,7 +144,8 @@ def test_facts_of_a_kind_have_like_shares_of_an_epoch_and_their_pairs_take_turns
 ) -> None:
     counts = (2, 6, 9)
     alone = [
-        (f"table.rare fact {n}", examples[at : at + n]) for n, at in zip(counts, (0, 10, 20), strict=True)
+        (f"table.rare fact {n}", examples[at : at + n])
+        for n, at in zip(counts, (0, 10, 20), strict=True)
     ]
     common = [(f"table.common fact {n}", examples[n % 30 : n % 30 + 5]) for n in range(PER_KIND)]
     facts = [*alone, *common]

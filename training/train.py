@@ -316,6 +316,8 @@ def _run(flags: argparse.Namespace) -> None:
         sys.exit(f"no pairs in data/ and prose/ of {flags.pairs}")
     if shutil.which(os.environ.get("CXX", "g++")) is None:  # what torch.compile needs
         torch.compiler.set_stance("force_eager")
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # the adapter's own products in TF32
     torch.manual_seed(recipe.seed)  # where the adapter starts from
     student = Student(load_base(path, device), recipe.rank, recipe.dtype)
     run = Run(student, examples, recipe, team)
