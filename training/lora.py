@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
-from safetensors.torch import save_file
+from peft import (
+    LoraConfig,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from aira_cli.checkpoints.open import open_checkpoint
@@ -77,6 +82,17 @@ class Student:
             x, torch.arange(ids.shape[1], device=ids.device)[None]
         )
         return x, (cosine[0], sine[0])
+
+    @torch.no_grad()
+    def start_from(self, folder: Path) -> None:
+        """Takes over an adapter in PEFT's format of the same rank. SystemExit for another one."""
+        state = load_file(folder / "adapter_model.safetensors")
+        try:
+            found = set_peft_model_state_dict(self.peft, state)
+        except RuntimeError as error:
+            raise SystemExit(f"{folder} holds no adapter of this rank: {error}") from error
+        if found.unexpected_keys or len(state) != len(self.parameters):
+            raise SystemExit(f"{folder} holds no adapter of these layers: {LAYERS}")
 
     def save(self, folder: Path) -> None:
         """The adapter in PEFT's format, in float16."""

@@ -122,36 +122,42 @@ def batch_of(examples: Sequence[Example]) -> Batch:
     return Batch(ids, targets)
 
 
-def turns(examples: Sequence[Example], number: int) -> list[Example]:
+def turns(examples: Sequence[Example], number: int, written: float = 1.0) -> list[Example]:
     """What epoch `number` has: the same number of pairs of each fact of a kind, so that facts with
     many phrasings push none aside, and enough of a kind that all its words are met. A fact's pairs
-    take turns from epoch to epoch. Written pairs are there once, or as often as OFTEN says."""
+    take turns from epoch to epoch. Written pairs are there `written` times, or as many times as
+    often as OFTEN says; where that is no whole number, they take turns, too."""
     facts: dict[str, list[Example]] = {}
     taken = [example for example in examples if not example.fact]
     for example in examples:
         if example.fact:
             facts.setdefault(example.fact, []).append(example)
     size = Counter(_kind(fact) for fact in facts)
-    for fact, pairs in facts.items():
-        many = _often(_kind(fact), size[_kind(fact)])
-        taken += [pairs[(number * many + at) % len(pairs)] for at in range(many)]
+    for place, (fact, pairs) in enumerate(facts.items()):
+        often = _often(_kind(fact), size[_kind(fact)], written)
+        ahead = place * often % 1
+        first, last = (math.floor(ahead + n * often) for n in (number, number + 1))
+        taken += [pairs[at % len(pairs)] for at in range(first, last)]
     return taken
 
 
-def _often(kind: str, facts: int) -> int:
+def _often(kind: str, facts: int, written: float) -> float:
     """How many pairs of each of a kind's `facts` an epoch has."""
-    usual = max(PER_FACT, math.ceil(PER_KIND / facts)) if "." in kind else 1
-    return OFTEN.get(kind, usual)
+    if "." not in kind:
+        return written * OFTEN.get(kind, 1)
+    return OFTEN.get(kind) or max(PER_FACT, math.ceil(PER_KIND / facts))
 
 
 def _kind(fact: str) -> str:
     return fact.partition(" ")[0]
 
 
-def epoch(examples: Sequence[Example], seed: int, number: int, size: int) -> list[list[Example]]:
+def epoch(
+    examples: Sequence[Example], seed: int, number: int, size: int, written: float = 1.0
+) -> list[list[Example]]:
     """An epoch in a random order of batches, none of more than `size` ids in B x T."""
     chance = random.Random(f"{seed} {number}")
-    drawn = turns(examples, number)
+    drawn = turns(examples, number, written)
     chance.shuffle(drawn)
     mean = sum(example.length for example in drawn) / len(drawn)
     together = max(1, round(_CHUNK * size / mean))
@@ -162,10 +168,10 @@ def epoch(examples: Sequence[Example], seed: int, number: int, size: int) -> lis
 
 
 def endless(
-    examples: Sequence[Example], seed: int, size: int, position: int = 0
+    examples: Sequence[Example], seed: int, size: int, position: int = 0, written: float = 1.0
 ) -> Iterator[list[Example]]:
     """The batches of epoch after epoch, without the first `position`: the same at every run."""
-    epochs = (epoch(examples, seed, number, size) for number in itertools.count())
+    epochs = (epoch(examples, seed, number, size, written) for number in itertools.count())
     return itertools.islice(itertools.chain.from_iterable(epochs), position, None)
 
 

@@ -71,6 +71,7 @@ class Recipe:
     rank: int = 32
     rate: float = 2e-3
     size: int = 512  # of a batch, in ids
+    written: float = 1.0  # how often an epoch has each written answer
     products: str = "float32"  # what is multiplied in: a number type of torch, or int8
 
     @property
@@ -92,7 +93,7 @@ class Run:
         self.student = student
         self.recipe = recipe
         self.examples = examples
-        self.epoch_steps = len(epoch(examples, recipe.seed, 0, recipe.size))
+        self.epoch_steps = len(epoch(examples, recipe.seed, 0, recipe.size, recipe.written))
         tensors = [parameter for _, parameter in student.parameters]
         self.optimizer = torch.optim.AdamW(tensors, lr=recipe.rate, weight_decay=0.0, fused=True)
         self._sums = Sums(tensors)
@@ -109,7 +110,8 @@ class Run:
         return min(1.0, in_unit / self.recipe.length)
 
     def batches(self) -> Iterator[list[Example]]:
-        return endless(self.examples, self.recipe.seed, self.recipe.size, self.position.step)
+        recipe, step = self.recipe, self.position.step
+        return endless(self.examples, recipe.seed, recipe.size, step, recipe.written)
 
     def learn(self, examples: Sequence[Example]) -> dict[str, float]:
         """One step from a batch; the line of the curve for it."""
@@ -266,12 +268,14 @@ def _flags() -> argparse.Namespace:
     length.add_argument("--epochs", type=_length, help="how often to see all pairs (20 on a GPU)")
     parser.add_argument("--run", type=Path, default=TRAINING / "runs" / "embedded", help="folder")
     parser.add_argument("--resume", action="store_true", help="go on where the run was saved")
+    parser.add_argument("--start", type=Path, help="adapter to go on from, instead of none")
     parser.add_argument("--base", type=Path, help="checkpoint (default: the embedded model)")
     parser.add_argument("--pairs", type=Path, default=TRAINING, help="where data/ and prose/ are")
     parser.add_argument("--device", help="cpu or cuda (default: CUDA where there is one)")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--rank", type=int, default=Recipe.rank)
     parser.add_argument("--rate", type=float, default=Recipe.rate, help="highest learning rate")
+    parser.add_argument("--written", type=float, default=1.0, help="times an epoch has them (1)")
     parser.add_argument("--products", choices=PRODUCTS, help="default: the device's fastest")
     parser.add_argument("--size", type=int, help="of a batch, in token ids (512; 2048 on a GPU)")
     return parser.parse_args()
@@ -291,7 +295,9 @@ def _recipe(flags: argparse.Namespace, device: torch.device) -> Recipe:
     if flags.epochs is not None:
         length, unit = flags.epochs, "epochs"
     products = flags.products or fast_products(device)
-    return Recipe(length, unit, flags.seed, flags.rank, flags.rate, flags.size or size, products)
+    return Recipe(
+        length, unit, flags.seed, flags.rank, flags.rate, flags.size or size, flags.written, products
+    )
 
 
 def fast_products(device: torch.device) -> str:
@@ -320,6 +326,8 @@ def _run(flags: argparse.Namespace) -> None:
         torch.set_float32_matmul_precision("high")  # the adapter's own products in TF32
     torch.manual_seed(recipe.seed)  # where the adapter starts from
     student = Student(load_base(path, device), recipe.rank, recipe.dtype)
+    if flags.start is not None:
+        student.start_from(flags.start)
     run = Run(student, examples, recipe, team)
     if flags.resume and folder.begun:
         run.restore(folder)
