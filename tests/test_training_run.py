@@ -30,6 +30,7 @@ from aira_cli.profiles.store import ProfileStore
 from aira_cli.prompts.tokenizer import Tokenizer, load_tokenizer
 from aira_cli.types import LocalSource, Message, Request
 from tests.tiny_checkpoints import save_tiny
+from training.average import average
 from training.language import is_foreign
 from training.lora import LAYERS, Student
 from training.pairs import (
@@ -172,6 +173,18 @@ def test_written_pairs_come_as_often_as_their_kinds_say(examples: list[Example])
     ]
 
 
+def test_written_pairs_of_part_of_an_epoch_take_turns(examples: list[Example]) -> None:
+    many = [replace(one, fact=f"science {n}") for n, one in enumerate(examples)]
+    drawn = [turns(many, number, 0.25) for number in range(8)]
+    assert [len(one) for one in drawn] == [len(many) // 4] * 8
+    for first in (0, 4):
+        round_ = [one for part in drawn[first : first + 4] for one in part]
+        assert sorted(round_, key=hash) == sorted(many, key=hash)
+    assert drawn[0] == drawn[4] != drawn[1]
+    fact = [replace(one, fact="table.kind fact") for one in examples[:4]]
+    assert turns(fact, 0, 0.25) == turns(fact, 0)
+
+
 def test_batches_go_on_at_a_position(examples: list[Example]) -> None:
     stream = endless(examples, 0, 256)
     first = [next(stream) for _ in range(30)]
@@ -289,6 +302,39 @@ def test_a_resumed_run_ends_as_one_that_nobody_interrupted(
         assert torch.equal(one, other), name
 
 
+def test_a_run_goes_on_from_an_adapter(
+    folder: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    learned = Run(student(folder), examples, RECIPE)
+    train(learned, begun(tmp_path))
+    again = student(folder)
+    again.start_from(tmp_path / "adapter")
+    for (name, one), (_, other) in zip(learned.student.parameters, again.parameters, strict=True):
+        assert torch.equal(one.half(), other.half()), name
+    batch = batch_of(examples[:7])
+    torch.testing.assert_close(again.loss(batch), learned.student.loss(batch), rtol=1e-3, atol=0)
+    with pytest.raises(SystemExit, match="another rank"):
+        student(folder, rank=2).start_from(tmp_path / "adapter")
+
+
+def test_adapters_are_averaged_by_their_weights(folder: Path, tmp_path: Path) -> None:
+    """As PEFT's own matrices say; what is half of one thing and half of it again is the thing."""
+    made = [student(folder), student(folder), student(folder, rank=2)]
+    with torch.no_grad():
+        for _, parameter in made[1].parameters:
+            parameter.mul_(-3)
+    paths = [tmp_path / name for name in ("one", "other", "rank2")]
+    for one, path in zip(made, paths, strict=True):
+        one.save(path)
+    mean = average([(paths[0], 3.0), (paths[1], 1.0)])  # (3 x - 3 x) / 4
+    assert all(tensor.abs().max() < 1e-3 for tensor in mean.values())
+    same = average([(paths[1], 2.0), (paths[1], 5.0)])
+    for name, tensor in load_file(paths[1] / "adapter_model.safetensors").items():
+        torch.testing.assert_close(same[name], tensor, rtol=1e-3, atol=0)
+    with pytest.raises(SystemExit, match="has not the tensors"):
+        average([(paths[0], 1.0), (paths[2], 1.0)])
+
+
 def begun(path: Path) -> RunFolder:
     made = RunFolder(path)
     made.begin()
@@ -315,7 +361,14 @@ def test_a_state_of_another_recipe_is_refused(
     [
         ("train", ("--pairs", "{empty}"), "no pairs in data/ and prose/ of {empty}"),
         ("train", ("--base", "{empty}"), "{empty}"),
-        ("train", ("--minutes", "0"), "0 is no length of a run"),
+        ("train", ("--minutes", "0"), "0 is not above 0"),
+        (
+            "average",
+            ("{empty}:1", "--out", "{empty}"),
+            "{empty} holds no adapter_model.safetensors",
+        ),
+        ("average", ("{empty}", "--out", "{empty}"), "is not FOLDER:WEIGHT"),
+        ("train", ("--start", "{empty}"), "{empty} holds no adapter_model.safetensors"),
         ("evaluate", ("--only", "adapter", "--adapter", "{empty}"), "{empty}"),
         ("evaluate", ("--profile", "nenhum"), "nenhum"),
     ],

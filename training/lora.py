@@ -30,6 +30,7 @@ from training.pairs import NO_TARGET, Batch
 BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"  # as it is called in adapter_config.json
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 SCALE = 2.0  # of the adapter's products: PEFT's lora_alpha by rank
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ADAPTER = "default"  # PEFT's name of a model's only adapter
 
 
@@ -85,22 +86,26 @@ class Student:
 
     @torch.no_grad()
     def start_from(self, folder: Path) -> None:
-        """Takes over an adapter in PEFT's format of the same rank. SystemExit for another one."""
-        state = load_file(folder / "adapter_model.safetensors")
-        try:
-            found = set_peft_model_state_dict(self.peft, state)
-        except RuntimeError as error:
-            raise SystemExit(f"{folder} holds no adapter of this rank: {error}") from error
-        if found.unexpected_keys or len(state) != len(self.parameters):
-            raise SystemExit(f"{folder} holds no adapter of these layers: {LAYERS}")
+        """Takes over an adapter in PEFT's format. SystemExit for one of other layers or sizes."""
+        path = folder / WEIGHTS
+        if not path.is_file():
+            raise SystemExit(f"{folder} holds no {WEIGHTS}")
+        given, own = load_file(path), self._tensors()
+        if {n: t.shape for n, t in given.items()} != {n: t.shape for n, t in own.items()}:
+            raise SystemExit(f"{path} is of other layers or of another rank")
+        set_peft_model_state_dict(self.peft, given)
 
     def save(self, folder: Path) -> None:
         """The adapter in PEFT's format, in float16."""
         folder.mkdir(parents=True, exist_ok=True)
-        state = get_peft_model_state_dict(self.peft, save_embedding_layers=False)
-        tensors = {name: tensor.half().cpu().contiguous() for name, tensor in state.items()}
-        save_file(tensors, folder / "adapter_model.safetensors", {"format": "pt"})
-        self._save_config(folder / "adapter_config.json")
+        tensors = {name: t.half().cpu().contiguous() for name, t in self._tensors().items()}
+        save_file(tensors, folder / WEIGHTS, {"format": "pt"})
+        self._save_config(folder / CONFIG)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """The adapter's, by PEFT's names."""
+        state: dict[str, Tensor] = get_peft_model_state_dict(self.peft, save_embedding_layers=False)
+        return state
 
     def _save_config(self, path: Path) -> None:
         fields = self.peft.peft_config[ADAPTER].to_dict()
