@@ -73,7 +73,9 @@ def kernels_folder(kept_folder: Path) -> Path:
     """Where the program compiles its kernels; once for all tests."""
     if not (shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")):
         pytest.skip("no C++ compiler")
-    return kept_folder / "aira" / "native"
+    folder = kept_folder / "aira" / "native"
+    folder.mkdir(parents=True, exist_ok=True)  # a link to it must lead somewhere
+    return folder
 
 
 @pytest.fixture(params=["native", "torch"])

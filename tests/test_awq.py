@@ -35,16 +35,17 @@ def logits(model: LlamaForCausalLM) -> Tensor:
     return model(EXPECTED["input_ids"][None]).logits[0]
 
 
-def test_weights_in_float16_give_autoawq_s_logits_exactly() -> None:
-    """AutoAWQ's dequantizer rounds to float16, so that is where the numbers are its own."""
+def test_weights_in_float16_give_autoawq_s_logits() -> None:
+    """AutoAWQ's dequantizer rounds to float16, so that is where the numbers are its own; processors
+    add float32 numbers in different orders, which is all that may differ."""
     model = filled_llama(FIXTURE, torch.float16).float()
-    assert torch.equal(logits(model), EXPECTED["logits"])
+    torch.testing.assert_close(logits(model), EXPECTED["logits"], rtol=0, atol=1e-5)
 
 
 def test_weights_in_float32_differ_by_that_rounding_only() -> None:
     found = logits(filled_llama(FIXTURE, torch.float32))
     torch.testing.assert_close(found, EXPECTED["logits"], rtol=0, atol=0.01)
-    assert not torch.equal(found, EXPECTED["logits"])
+    assert (found - EXPECTED["logits"]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])

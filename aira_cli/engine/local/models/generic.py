@@ -88,7 +88,8 @@ class GenericModel:
     def __init__(self, model: Any) -> None:
         self._model = model
         parameters = inspect.signature(model.forward).parameters
-        self._keeps_past = "past_key_values" in parameters
+        # what is kept is `cache` from transformers 5.24 on, and was `past_key_values` before
+        self._past = next((name for name in ("cache", "past_key_values") if name in parameters), "")
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
 
     @property
@@ -97,7 +98,7 @@ class GenericModel:
         return device
 
     def new_cache(self) -> Cache:
-        if self._keeps_past:
+        if self._past:
             return KeyValueCache(self._model.config, self.device)
         return IdsCache(self.device)
 
@@ -114,7 +115,7 @@ class GenericModel:
     def _forward(self, ids: Tensor, cache: Cache, options: dict[str, int]) -> Tensor:
         """ids [n, T] behind the cache → logits [n, T, V], or of fewer positions at the end."""
         if isinstance(cache, KeyValueCache):
-            out = self._model(ids, past_key_values=cache.past, use_cache=True, **options)
+            out = self._model(ids, use_cache=True, **{self._past: cache.past}, **options)
             cache.grow(ids.shape[1])
         else:
             assert isinstance(cache, IdsCache)
