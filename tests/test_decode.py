@@ -11,7 +11,7 @@ import transformers
 from transformers import GenerationConfig
 
 from aira_cli.engine.local.decode import Decoding
-from aira_cli.engine.local.models.generic import GenericModel
+from aira_cli.engine.local.models.generic import GenericModel, KeyValueCache
 from aira_cli.types import Sampling
 
 VOCABULARY = 120
@@ -127,6 +127,11 @@ def test_a_rewound_cache_continues_as_a_cold_one(llama: Any) -> None:
         warm = step_model.prefill(ids, cache)
         cold = llama(torch.tensor([[*PROMPT[:-2], 9, 8, 7]])).logits[:, -1]
     torch.testing.assert_close(warm, cold, atol=1e-4, rtol=1e-4)
+
+
+def test_keys_and_values_are_kept_whatever_transformers_calls_them() -> None:
+    for model_type in set(ARCHITECTURES) - {"mamba"}:
+        assert isinstance(GenericModel(tiny_model(model_type)).new_cache(), KeyValueCache)
 
 
 def test_a_windowed_cache_says_that_it_cannot_rewind() -> None:

@@ -361,7 +361,7 @@ def test_a_state_of_another_recipe_is_refused(
     [
         ("train", ("--pairs", "{empty}"), "no pairs in data/ and prose/ of {empty}"),
         ("train", ("--base", "{empty}"), "{empty}"),
-        ("train", ("--minutes", "0"), "0 is not above 0"),
+        ("train", ("--minutes", "0"), "0 is no number above 0"),
         (
             "average",
             ("{empty}:1", "--out", "{empty}"),
@@ -369,7 +369,9 @@ def test_a_state_of_another_recipe_is_refused(
         ),
         ("average", ("{empty}", "--out", "{empty}"), "is not FOLDER:WEIGHT"),
         ("train", ("--start", "{empty}"), "{empty} holds no adapter_model.safetensors"),
+        ("train", ("--written", "abc"), "abc is no number above 0"),
         ("evaluate", ("--only", "adapter", "--adapter", "{empty}"), "{empty}"),
+        ("evaluate", ("--adapter", "{empty}"), "{empty}"),  # before the base is measured
         ("evaluate", ("--profile", "nenhum"), "nenhum"),
     ],
 )

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from aira_cli.checkpoints.open import open_checkpoint
 from aira_cli.engine.open import Place
 from aira_cli.environment import Environment
 from aira_cli.profiles.schema import Profile
@@ -167,7 +168,11 @@ def main() -> None:
     place = Place(environment.cache_dir, offline=False, progress=lambda *_: None)
     results = {}
     with errors_told():
-        for name, profile in profiles(flags, environment).items():
+        measured = profiles(flags, environment)
+        for profile in measured.values():
+            # what is not there is said before minutes are spent on the base
+            open_checkpoint(place.resolve(profile.source, weights=True), place.adapter(profile))
+        for name, profile in measured.items():
             with Answering(profile, place, flags.device, flags.tokens) as model:
                 results[name] = measure(model, TRAINING / "heldout", flags.limit, flags.seed)
     text = as_markdown(results)
