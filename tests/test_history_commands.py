@@ -186,18 +186,18 @@ def test_a_full_disk_costs_the_record_alone(program: Program, tiny: str, tmp_pat
 def test_stopped_in_mid_answer(
     program: Program, embedded_gguf: Path, tiny: str, how: signal.Signals
 ) -> None:
-    command = [program.command, "ask", "Tell me a long story.", "-m", "smollm2-135m", "-q",
-               "-n", "1", "--max-new-tokens", "2000", "--repetition-penalty", "1.05"]  # fmt: skip
+    counting = " ".join(str(number) for number in range(1, 21))  # the model goes on to 300
+    command = [program.command, "ask", "--raw", counting, "-m", "smollm2-135m", "-q", "-n", "1",
+               "--max-new-tokens", "2000", "-t", "0", "--repetition-penalty", "1"]  # fmt: skip
     with subprocess.Popen(
         command, env=dict(program.variables), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     ) as running:
         assert running.stdout is not None
         os.read(running.stdout.fileno(), 1)
-        time.sleep(0.5)
         running.send_signal(how)
     path = Path(program("history", "path").stdout.rstrip("\n"))
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
-    assert rows(path, "SELECT question FROM turns") == [("Tell me a long story.",)]
+    assert rows(path, "SELECT question FROM turns") == [(counting,)]
     reasons = [] if how == signal.SIGKILL else [("interrupted",)]
     assert rows(path, "SELECT finish_reason FROM answers") == reasons
     shown = program("history", "show", "1")

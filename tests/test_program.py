@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -166,19 +165,23 @@ def test_a_closed_pipe_is_quiet(program: Program, tiny_hub: HubServer, tmp_path:
 def test_ctrl_c_keeps_what_is_there_and_exits_with_130(
     program: Program, embedded_gguf: Path
 ) -> None:
-    command = [program.command, "ask", "Tell me a long story.", "-m", "smollm2-135m", "-q",
-               "-n", "1", "--max-new-tokens", "2000", "--temperature", "3"]  # fmt: skip
-    with subprocess.Popen(
-        command, env=dict(program.variables), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as child:  # fmt: skip
-        assert child.stdout is not None
-        first = os.read(child.stdout.fileno(), 100)
-        time.sleep(1)
-        child.send_signal(signal.SIGINT)
-        rest, said = child.communicate(timeout=60)
-    assert child.returncode == 130 and said == b""
-    assert (first + rest).endswith(b"\n") and len(first + rest) > 10
+    numbers = [str(number) for number in range(1, 300)]
+    command = [program.command, "ask", "--raw", " ".join(numbers[:20]), "-m", "smollm2-135m",
+               "-q", "-n", "1", "--max-new-tokens", "2000", "-t", "0",
+               "--repetition-penalty", "1"]  # fmt: skip
+    for size in (1, 12):
+        with subprocess.Popen(
+            command, env=dict(program.variables), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+        ) as child:  # fmt: skip
+            assert child.stdout is not None
+            shown = b""
+            while len(shown) < size:
+                shown += child.stdout.read(1)
+            child.send_signal(signal.SIGINT)
+            rest, said = child.communicate(timeout=60)
+        assert child.returncode == 130 and said == b"" and rest.endswith(b"\n")
+        assert " ".join(numbers[20:]).startswith((shown + rest).decode().rstrip("\n"))
 
 
 def test_ctrl_c_while_loading_says_nothing(program: Program, embedded_gguf: Path) -> None:

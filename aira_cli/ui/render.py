@@ -58,22 +58,25 @@ class TextView(_Quiet):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._blank: str | None = None  # white space that comes out only before more text
+        self._text = ""
+        self._written = 0
 
     def show(self, chunk: Chunk) -> None:
-        text = chunk.text if self._blank is not None else chunk.text.lstrip()
-        ink = text.rstrip()
-        if ink:
-            self._stream.write((self._blank or "") + ink)
-            self._stream.flush()
-            self._blank = text[len(ink) :]
-        elif self._blank is not None:
-            self._blank += text
+        self._text += chunk.text
+        self._write_rest(self._text)
 
     def finish(self, turn: Turn) -> None:
-        unshown = turn.answers[0].text.strip() if self._blank is None else ""
-        self._stream.write(unshown + "\n")
+        self._write_rest(turn.answers[0].text)
+        self._stream.write("\n")
         self._stream.flush()
+
+    def _write_rest(self, text: str) -> None:
+        """What of `text` is not out yet. It is counted first: Ctrl-C often follows a write."""
+        rest = text.strip()[self._written :]
+        self._written += len(rest)
+        if rest:
+            self._stream.write(rest)
+            self._stream.flush()
 
 
 class NumberedView(_Quiet):
