@@ -32,8 +32,12 @@ from tests.tiny_checkpoints import save_tiny
 
 @pytest.fixture
 def program(program: Program) -> Program:
-    """Without our kernels: what computes is not the subject, and they may have to be compiled."""
-    return Program(program.command, {**program.variables, "AIRA_KERNELS": "torch"})
+    """Without our kernels: what computes is not the subject, and they may have to be compiled.
+
+    And with one thread: torch's wait for one another, for long where something else is running.
+    """
+    alone = {"AIRA_KERNELS": "torch", "OMP_NUM_THREADS": "1"}
+    return Program(program.command, {**program.variables, **alone})
 
 
 def test_answers_are_worked_with(chat: Opened, program: Program) -> None:
