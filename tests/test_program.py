@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
+from aira_cli.session import Answer, Turn
+from aira_cli.types import Chunk, Message, Request, Sampling
+from aira_cli.ui.render import TextView
 from tests import tiny_tokenizers
 from tests.conftest import FIXTURES, Program
 from tests.hub_server import HubServer
@@ -177,11 +183,26 @@ def test_ctrl_c_keeps_what_is_there_and_exits_with_130(
             assert child.stdout is not None
             shown = b""
             while len(shown) < size:
-                shown += child.stdout.read(1)
+                shown += child.stdout.read(1) or pytest.fail("it ended")
             child.send_signal(signal.SIGINT)
             rest, said = child.communicate(timeout=60)
         assert child.returncode == 130 and said == b"" and rest.endswith(b"\n")
         assert " ".join(numbers[20:]).startswith((shown + rest).decode().rstrip("\n"))
+
+
+def test_ctrl_c_just_after_a_write_repeats_nothing() -> None:
+    class Interrupted(io.StringIO):
+        def flush(self) -> None:
+            if self.getvalue() == "um":
+                raise KeyboardInterrupt
+
+    stream = Interrupted()
+    view = TextView(stream)
+    with pytest.raises(KeyboardInterrupt):
+        view.show(Chunk(0, " um"))
+    request = Request((Message("user", "conta"),), Sampling(samples=1), 1)
+    view.finish(Turn(request, (Answer(0, 1, " um dois ", [], "interrupted"),), None))
+    assert stream.getvalue() == "um dois\n"
 
 
 def test_ctrl_c_while_loading_says_nothing(program: Program, embedded_gguf: Path) -> None:
