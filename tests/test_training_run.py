@@ -47,7 +47,7 @@ from training.pairs import (
     turns,
 )
 from training.saved_run import RunFolder
-from training.train import Recipe, Run, train
+from training.train import Recipe, Run, tenths, train
 
 ROOT = Path(__file__).parent.parent
 PAIRS = [
@@ -422,11 +422,18 @@ def test_two_processes_learn_what_one_does(folder: Path, tmp_path: Path) -> None
         assert torch.allclose(tensor.float(), adapters[1][name].float(), atol=2e-3), name
 
 
+def test_tenths_are_of_the_steps() -> None:
+    curve = [{"tokens": 100.0 * step, "loss": float(step)} for step in range(1, 21)]
+    assert tenths(curve) == [(100 * step, step - 0.5) for step in range(2, 21, 2)]
+    assert tenths(curve[:2]) == [(100, 1), (200, 2)] and tenths([]) == []
+
+
 def test_the_script_learns_and_its_adapter_loads_in_peft(folder: Path, tmp_path: Path) -> None:
     ran = trained(folder, tmp_path, "run", "--epochs", "10", "--rate", "0.02")
     assert ran.returncode == 0, ran.stderr
     told, curve = json.loads(ran.stdout), RunFolder(tmp_path / "run").curve()
     assert told["steps"] == len(curve)
+    assert told["tenths"][-1][0] == told["tokens"]
     assert curve[-1]["loss"] < 0.8 * curve[0]["loss"]
     adapter = tmp_path / "run/adapter"
     model = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), adapter)

@@ -199,7 +199,8 @@ def progress(run: Run, losses: Sequence[float]) -> str:
 
 def summary(run: Run, folder: RunFolder) -> dict[str, Any]:
     """What was done, and what it cost."""
-    at, losses = run.position, [line["loss"] for line in folder.curve()]
+    at, curve = run.position, folder.curve()
+    losses = [line["loss"] for line in curve]
     return {
         **asdict(run.recipe),
         "prompt_format": PROMPT_FORMAT,
@@ -213,11 +214,19 @@ def summary(run: Run, folder: RunFolder) -> dict[str, Any]:
         "tokens_per_second": round(at.tokens / at.seconds),
         "first_loss": round(_mean(losses[:SMOOTHED]), 3),
         "last_loss": round(_mean(losses[-SMOOTHED:]), 3),
+        "tenths": tenths(curve),
         "device": str(run.student.device),
         "processes": run.team.size,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+
+
+def tenths(curve: Sequence[dict[str, float]]) -> list[tuple[float, float]]:
+    """For each tenth of the steps: the tokens learned from by then, and the mean loss in it."""
+    bounds = [len(curve) * tenth // 10 for tenth in range(11)]
+    parts = [curve[start:end] for start, end in itertools.pairwise(bounds) if start < end]
+    return [(part[-1]["tokens"], round(_mean([x["loss"] for x in part]), 2)) for part in parts]
 
 
 def open_base(path: Path | None) -> tuple[Path, Tokenizer]:
