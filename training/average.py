@@ -17,7 +17,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.lora import CONFIG, WEIGHTS
+from aira_cli.checkpoints.adapter import CONFIG, WEIGHTS
 
 Part = tuple[Path, float]
 

@@ -7,30 +7,35 @@ learned `train.py`'s.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import (
-    LoraConfig,
-    get_peft_model,
-    get_peft_model_state_dict,
-    set_peft_model_state_dict,
-)
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from aira_cli.checkpoints.adapter import CONFIG, WEIGHTS
 from aira_cli.checkpoints.open import open_checkpoint
 from aira_cli.engine.local.models.generic import load_transformers_model
 from training.eight_bits import in_eight_bits
 from training.llama import Layer, Linears, Shape, forward, largest_inputs, surprise
 from training.pairs import NO_TARGET, Batch
 
+try:
+    from peft import (
+        LoraConfig,
+        get_peft_model,
+        get_peft_model_state_dict,
+        set_peft_model_state_dict,
+    )
+except ModuleNotFoundError as error:
+    sys.exit(f"{error.name} is missing: pip install -e '.[training]'")
+
 BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"  # as it is called in adapter_config.json
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 SCALE = 2.0  # of the adapter's products: PEFT's lora_alpha by rank
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ADAPTER = "default"  # PEFT's name of a model's only adapter
 
 
